@@ -1,0 +1,109 @@
+"""What an annotator is asked about a cluster, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from s2dash.schemes import ClassScheme
+
+
+@dataclass(frozen=True)
+class ClusterCard:
+    """What is known of one cluster: the evidence every annotator judges from."""
+
+    cluster: int
+    """Cluster number, 1 … K."""
+    pixels: int
+    """Its size."""
+    area_ha: float
+    """Its area, hectares."""
+    share: float
+    """Share of the valid pixels of the scene, 0-1."""
+    median: Mapping[str, float]
+    """Median reflectance per band."""
+    spread: Mapping[str, float]
+    """Interquartile range of reflectance per band."""
+    indices: Mapping[str, float]
+    """Median of each spectral index, by its standard name."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that is shown, so that an answer is never asked for twice."""
+        from hashlib import sha256
+        from json import dumps
+
+        shown = [self.cluster, self.pixels, *(
+            {name: round(float(value), 6) for name, value in sorted(table.items())}
+            for table in (self.median, self.spread, self.indices)
+        )]  # fmt: skip
+        return sha256(dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Question:
+    """One cluster, one scheme: what is it?"""
+
+    card: ClusterCard
+    """The evidence."""
+    scheme: ClassScheme
+    """The closed list to choose from."""
+
+
+class Answer(BaseModel):
+    """What one annotator says of one cluster, normalised to the scheme."""
+
+    model_config = ConfigDict(frozen=True)
+
+    annotator: str
+    """Who answered: `rules`, `claude`, …"""
+    cluster: int
+    """Which cluster."""
+    code: int | None
+    """Class code of the scheme; None is "unknown" and counts as no vote."""
+    second: int | None = None
+    """Second choice."""
+    term: str = ""
+    """The annotator's own word, as data: escape wherever shown."""
+    confidence: float = Field(default=0.0, ge=0.0, le=1.0)
+    """How sure it is, 0-1."""
+    evidence: tuple[str, ...] = ()
+    """Up to three short reasons."""
+    mixed: bool = False
+    """Whether the cluster seems to mix several classes."""
+    raw: str = ""
+    """The reply as it came."""
+    card: str = ""
+    """Hash of the card that was shown."""
+    prompt: str = ""
+    """Hash of the question's text."""
+    model: str = ""
+    """Model identifier with version."""
+    answered: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    """When."""
+
+
+class Annotator(Protocol):
+    """Names clusters; the offline rules and the vision-language models alike."""
+
+    @property
+    def name(self) -> str:
+        """How it is chosen and shown."""
+
+    @property
+    def model(self) -> str:
+        """Model identifier with version; part of the key under which answers are kept."""
+
+    def prompt_fingerprint(self, question: Question) -> str:
+        """Hash of all it would be told besides the card."""
+
+    def answer(self, question: Question) -> Answer:
+        """Name one cluster.
+
+        Raises:
+            AnnotationError: If it cannot answer; the other annotators' votes stand.
+        """

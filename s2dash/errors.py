@@ -1,0 +1,98 @@
+"""What can go wrong, one small class per failure.
+
+Every text says what failed, with which value, and what to do next, because it is shown to a person as it is.
+"""
+
+from __future__ import annotations
+
+
+class S2DashError(Exception):
+    """Base of every failure this package raises on purpose."""
+
+
+class SceneError(S2DashError):
+    """A scene cannot be read or makes no sense."""
+
+
+class NotARasterError(SceneError):
+    """The file is not a raster that GDAL can read, or it is empty or truncated."""
+
+
+class MissingCRSError(SceneError):
+    """The raster does not say where on Earth it lies."""
+
+
+class UnnamedBandsError(SceneError):
+    """The raster does not say which band is which, and no mapping was given."""
+
+
+class TooFewBandsError(SceneError):
+    """Fewer Sentinel-2 bands than the method needs."""
+
+
+class NoValidPixelsError(SceneError):
+    """Nothing is left after no-data and clouds are masked."""
+
+
+class GridMismatchError(S2DashError):
+    """Two rasters that must share a grid do not."""
+
+
+class FeatureError(S2DashError):
+    """An index or texture cannot be computed from the bands there are."""
+
+
+class ClusteringError(S2DashError):
+    """The pixels cannot be clustered as asked."""
+
+
+class TooFewDistinctPixelsError(ClusteringError):
+    """K is larger than the number of distinct pixels."""
+
+
+class ModelMismatchError(ClusteringError):
+    """A fitted model is applied to features it was not fitted on."""
+
+
+class SchemeError(S2DashError):
+    """A class scheme, or a map between two, is unknown or broken."""
+
+
+class AnnotationError(S2DashError):
+    """An annotator is unknown or could not answer."""
+
+
+class LegendError(S2DashError):
+    """A cluster or class is named that the legend does not hold."""
+
+
+class ReferenceMapError(S2DashError):
+    """A reference map cannot be compared with the land-cover map."""
+
+
+class NoOverlapError(ReferenceMapError):
+    """The reference does not overlap the scene, or shares no valid pixel with it."""
+
+
+class StoreError(S2DashError):
+    """The workspace cannot be read or written."""
+
+
+class UnsafeNameError(StoreError):
+    """A name that would leave the workspace, or that the file system cannot hold."""
+
+
+class OutputError(S2DashError):
+    """A result cannot be written."""
+
+
+class OutputBusyError(OutputError):
+    """Another run is writing to the same folder."""
+
+
+class TooLargeError(S2DashError):
+    """What was asked does not fit in memory; the text holds the numbers and the way out."""
+
+
+class Cancelled(S2DashError):  # noqa: N818 - not a failure, the person's wish
+    """The person stopped the work."""

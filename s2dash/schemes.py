@@ -1,0 +1,187 @@
+"""Class schemes as data: which classes there are, what they are called, how one scheme maps onto another."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from s2dash.errors import SchemeError
+from s2dash.types import LabelArray, NumberArray
+
+NO_DATA = 0
+"""Code for no data in every scheme."""
+UNDECIDED = 255
+"""Code for clusters that nobody has named yet: on the map, in no class, and counted as disagreement."""
+
+
+@dataclass(frozen=True)
+class LandCoverClass:
+    """One class of a scheme."""
+
+    code: int
+    """Value in rasters, 1-254."""
+    key: str
+    """Stable identifier, e.g. `tree_cover`."""
+    names: Mapping[str, str]
+    """Name by language, `en` and `uk`."""
+    colour: str
+    """`#RRGGBB`, for maps and legends."""
+    definitions: Mapping[str, str]
+    """One sentence by language that separates it from its neighbours."""
+    synonyms: Mapping[str, tuple[str, ...]]
+    """Other words for it by language."""
+
+    @property
+    def name(self) -> str:
+        """The English name."""
+        return self.names["en"]
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as bytes."""
+        return int(self.colour[1:3], 16), int(self.colour[3:5], 16), int(self.colour[5:7], 16)
+
+
+@dataclass(frozen=True)
+class ClassScheme:
+    """A closed list of land-cover classes."""
+
+    name: str
+    """Identifier, e.g. `worldcover`."""
+    title: str
+    """For the person."""
+    classes: tuple[LandCoverClass, ...]
+    """In the scheme's own order."""
+    attribution: str = ""
+    """Who defined it."""
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """All codes, in order."""
+        return tuple(cls.code for cls in self.classes)
+
+    def __getitem__(self, code: int) -> LandCoverClass:
+        for cls in self.classes:
+            if cls.code == code:
+                return cls
+        raise SchemeError(f"The scheme {self.name!r} has no class {code}; it has {list(self.codes)}.")
+
+    def __contains__(self, code: object) -> bool:
+        return code in self.codes
+
+    def by_key(self, key: str) -> LandCoverClass:
+        """The class with this key."""
+        for cls in self.classes:
+            if cls.key == key:
+                return cls
+        raise SchemeError(f"The scheme {self.name!r} has no class {key!r}; it has {[c.key for c in self.classes]}.")
+
+
+@dataclass(frozen=True)
+class SchemeMap:
+    """How the codes of one map become the codes of a scheme."""
+
+    source: str
+    """Name of the scheme the codes are from, or the file the map was read from."""
+    target: str
+    """Name of the scheme they become."""
+    codes: Mapping[int, int]
+    """Source code → target code; 0 leaves a class out of every comparison."""
+
+    def apply(self, values: NumberArray) -> tuple[LabelArray, dict[int, int]]:
+        """Translate a raster.
+
+        Args:
+            values: Shape (y, x), any integers.
+
+        Returns:
+            Target codes, uint8, 0 where the source is 0 or unknown; and how many pixels each unknown code has.
+        """
+        found, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        table = np.array([self.codes.get(int(code), NO_DATA) for code in found], dtype=np.uint8)
+        unknown = {
+            int(code): int(count)
+            for code, count in zip(found, counts, strict=True)
+            if int(code) not in self.codes and int(code) != NO_DATA
+        }
+        return table[inverse].reshape(values.shape), unknown
+
+
+def scheme_names() -> tuple[str, ...]:
+    """Names of the schemes that come with the package."""
+    folder = resources.files("s2dash.data").joinpath("schemes")
+    return tuple(sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml")))
+
+
+@cache
+def load_scheme(name: str) -> ClassScheme:
+    """A scheme that comes with the package.
+
+    Raises:
+        SchemeError: If there is none of that name.
+    """
+    if name not in scheme_names():
+        raise SchemeError(f"There is no class scheme {name!r}. Choose one of: {', '.join(scheme_names())}.")
+    text = resources.files("s2dash.data").joinpath("schemes", f"{name}.toml").read_text("utf-8")
+    table = tomllib.loads(text)
+    classes = tuple(
+        LandCoverClass(
+            code=row["code"],
+            key=row["key"],
+            names=row["name"],
+            colour=row["colour"].upper(),
+            definitions=row["definition"],
+            synonyms={language: tuple(words) for language, words in row["synonyms"].items()},
+        )
+        for row in table["classes"]
+    )
+    return ClassScheme(name=name, title=table["title"], classes=classes, attribution=table.get("attribution", ""))
+
+
+@cache
+def load_scheme_map(source: str, target: str) -> SchemeMap:
+    """The map between two schemes that come with the package, or the identity.
+
+    Raises:
+        SchemeError: If neither is known.
+    """
+    if source == target:
+        scheme = load_scheme(source)
+        return SchemeMap(source, target, {code: code for code in scheme.codes})
+    table = tomllib.loads(resources.files("s2dash.data").joinpath("scheme_maps.toml").read_text("utf-8"))
+    for row in table["maps"]:
+        if (row["source"], row["target"]) == (source, target):
+            return SchemeMap(source, target, {int(code): int(to) for code, to in row["codes"].items()})
+    known = ", ".join(sorted({row["source"] for row in table["maps"] if row["target"] == target}))
+    raise SchemeError(f"No map from {source!r} to {target!r} is known. Known sources for {target!r}: {known}.")
+
+
+def read_scheme_map(path: Path, *, target: str) -> SchemeMap:
+    """A map from a JSON file: code → target code, at the top or under `reference.to_worldcover`.
+
+    Raises:
+        SchemeError: If the file is no such JSON, or names codes the target does not have.
+    """
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SchemeError(f"{path} is not a readable JSON file: {error}.") from error
+    if isinstance(content, dict) and isinstance(content.get("reference"), dict):
+        content = content["reference"].get("to_worldcover")
+    try:
+        codes = {int(code): int(to) for code, to in content.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SchemeError(
+            f'{path} should hold an object such as {{"1": 80, "2": 10}}, at the top or under "reference.to_worldcover".'
+        ) from error
+    strangers = sorted({to for to in codes.values()} - {NO_DATA, *load_scheme(target).codes})
+    if strangers:
+        raise SchemeError(f"{path} maps to {strangers}, which the scheme {target!r} does not have.")
+    return SchemeMap(str(path), target, codes)

@@ -56,11 +56,12 @@ def parse_band(text: str) -> str | None:
     Returns:
         A name of `sensor_table()`, `"SCL"`, or None where no band is named, or more than one is.
     """
-    if _SCL.search(text.replace("_", " ")):
-        return "SCL"
     found = {_canonical(match) for match in _TOKEN.findall(text.replace("_", " "))}
+    if _SCL.search(text.replace("_", " ")):
+        return None if found else "SCL"
     if len(found) == 1:
-        return found.pop()
+        name = found.pop()
+        return name if name in sensor_table() else None  # B10 (cirrus) exists in level 1C only
     if found:
         return None
     plain = text.strip().lower()

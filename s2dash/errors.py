@@ -18,12 +18,20 @@ class NotARasterError(SceneError):
     """The file is not a raster that GDAL can read, or it is empty or truncated."""
 
 
+class SceneNotFoundError(SceneError):
+    """There is nothing at the location given."""
+
+
 class MissingCRSError(SceneError):
     """The raster does not say where on Earth it lies."""
 
 
 class UnnamedBandsError(SceneError):
     """The raster does not say which band is which, and no mapping was given."""
+
+
+class DuplicateBandsError(SceneError):
+    """Two bands or files claim to be the same Sentinel-2 band."""
 
 
 class TooFewBandsError(SceneError):

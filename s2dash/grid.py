@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
-from pyproj import Geod
+from pyproj import Geod, Transformer
 from rasterio.windows import Window
 
+from s2dash.errors import MissingCRSError
 from s2dash.types import FloatArray
 
 BLOCK = 512
@@ -33,6 +35,13 @@ def blocks(grid: GeoBox, *, side: int = BLOCK) -> list[Window]:
     ]
 
 
+def spread_blocks(grid: GeoBox, *, count: int) -> list[Window]:
+    """At most `count` of the grid's blocks, spread evenly, the middle ones first: data is likeliest there."""
+    every = blocks(grid)
+    picks = np.unique(((np.arange(count) + 0.5) * len(every) / count).astype(int))
+    return [every[pick] for pick in sorted(picks, key=lambda pick: (abs(pick - len(every) // 2), pick))]
+
+
 def slices(window: Window) -> tuple[slice, slice]:
     """The window as `(rows, columns)` slices of a `(y, x)` array."""
     row, col = int(window.row_off), int(window.col_off)
@@ -51,7 +60,8 @@ def pad(window: Window, *, halo: int, grid: GeoBox) -> tuple[Window, tuple[slice
 
 def window_grid(grid: GeoBox, window: Window) -> GeoBox:
     """The part of the grid under the window."""
-    return grid[slices(window)]
+    moved = grid.transform @ Affine.translation(int(window.col_off), int(window.row_off))
+    return GeoBox((int(window.height), int(window.width)), moved, grid.crs)
 
 
 def pixel_area_ha(grid: GeoBox) -> FloatArray:
@@ -89,13 +99,28 @@ def overview_grid(grid: GeoBox, *, max_side: int) -> GeoBox:
     factor = max(height, width) / max_side
     if factor <= 1:
         return grid
-    return grid.zoom_to((max(round(height / factor), 1), max(round(width / factor), 1)))
+    return resized(grid, (max(round(height / factor), 1), max(round(width / factor), 1)))
+
+
+def resized(grid: GeoBox, shape: tuple[int, int]) -> GeoBox:
+    """The same ground on `shape` (rows, columns) pixels."""
+    height, width = grid.shape
+    # Not `zoom_to`: odc-geo multiplies affines in a way that the affine package warns about.
+    return GeoBox(shape, grid.transform @ Affine.scale(width / shape[1], height / shape[0]), grid.crs)
 
 
 def latitude_longitude_bounds(grid: GeoBox) -> tuple[float, float, float, float]:
-    """West, south, east, north in degrees."""
-    box = grid.geographic_extent.boundingbox
-    return float(box.left), float(box.bottom), float(box.right), float(box.top)
+    """West, south, east, north in degrees; west is greater than east where the grid crosses the 180th meridian.
+
+    Raises:
+        MissingCRSError: If the grid has no coordinate system.
+    """
+    if grid.crs is None:
+        raise MissingCRSError("The grid has no coordinate system, so nobody knows where on Earth it lies.")
+    box = grid.boundingbox
+    degrees = Transformer.from_crs(grid.crs.proj, "EPSG:4326", always_xy=True)
+    west, south, east, north = degrees.transform_bounds(box.left, box.bottom, box.right, box.top)
+    return float(west), float(south), float(east), float(north)
 
 
 def strips(grid: GeoBox, *, rows: int) -> Iterator[Window]:

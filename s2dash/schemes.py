@@ -113,6 +113,11 @@ class SchemeMap:
         }
         return table[inverse].reshape(values.shape), unknown
 
+    def then(self, other: SchemeMap) -> SchemeMap:
+        """This map followed by another; a code the other does not know is left out of comparisons."""
+        codes = {code: other.codes.get(to, NO_DATA) for code, to in self.codes.items()}
+        return SchemeMap(self.source, other.target, codes)
+
 
 def scheme_names() -> tuple[str, ...]:
     """Names of the schemes that come with the package."""
@@ -181,7 +186,7 @@ def read_scheme_map(path: Path, *, target: str) -> SchemeMap:
         raise SchemeError(
             f'{path} should hold an object such as {{"1": 80, "2": 10}}, at the top or under "reference.to_worldcover".'
         ) from error
-    strangers = sorted({to for to in codes.values()} - {NO_DATA, *load_scheme(target).codes})
+    strangers = sorted(set(codes.values()) - {NO_DATA, *load_scheme(target).codes})
     if strangers:
         raise SchemeError(f"{path} maps to {strangers}, which the scheme {target!r} does not have.")
     return SchemeMap(str(path), target, codes)

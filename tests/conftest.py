@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("s2dash", deadline=None, derandomize=True)  # the machine may be busy; same cases each run
+settings.load_profile("s2dash")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -22,7 +25,7 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tests reach loopback only."""
     connect = socket.socket.connect
 
@@ -32,4 +35,3 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
+from json import dumps
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,13 +36,9 @@ class ClusterCard:
     @property
     def fingerprint(self) -> str:
         """A hash of all that is shown, so that an answer is never asked for twice."""
-        from hashlib import sha256
-        from json import dumps
-
-        shown = [self.cluster, self.pixels, *(
-            {name: round(float(value), 6) for name, value in sorted(table.items())}
-            for table in (self.median, self.spread, self.indices)
-        )]  # fmt: skip
+        tables = (self.median, self.spread, self.indices)
+        rounded = [{name: round(float(value), 6) for name, value in table.items()} for table in tables]
+        shown = [self.cluster, self.pixels, *rounded]
         return sha256(dumps(shown, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,0 +1,38 @@
+"""`demo`: a simulated scene and its map, with no key and no network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from s2dash.cli.output import Console, add_output_options
+from s2dash.cli.run import show
+from s2dash.demo import DEMO_SETTINGS, make_demo_scene
+from s2dash.export.folder import output_folder
+from s2dash.export.run_files import RUN_FILES, write_run
+from s2dash.pipeline import run_chain
+from s2dash.progress import Stage
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("demo", help="simulate a scene, map it and check the map against the simulated truth")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scene and the results")
+    parser.add_argument("--size", type=int, default=512, help="side of the scene, pixels (default 512)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same landscape")
+    add_output_options(parser)
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace, console: Console) -> None:
+    """Simulate, write, run."""
+    request, reference = make_demo_scene(
+        options.out, size=options.size, seed=options.seed, progress=Stage(console, 0.0, 0.3)
+    )
+    result = run_chain(
+        request.load(), DEMO_SETTINGS, reference=reference, request=request, progress=Stage(console, 0.3, 1.0)
+    )
+    with output_folder(options.out, owns=RUN_FILES) as staging:
+        written = [path.name for path in write_run(result, staging)]
+    show(result, console, name="demo", out=options.out, files=["scene.tif", "truth.tif", *written])

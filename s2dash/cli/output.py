@@ -1,0 +1,75 @@
+"""What commands say: results on standard output, progress and failures on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.table import Table
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Options every command has."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+@dataclass
+class Console:
+    """Where a command writes; also the `Progress` of its work."""
+
+    json: bool = False
+    """Results as JSON instead of tables."""
+    quiet: bool = False
+    """No progress."""
+    _shown: str = field(default="", repr=False)
+
+    def report(self, share: float, text: str) -> None:
+        """Show progress on standard error: a line that is rewritten on a terminal, a line a step elsewhere."""
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{share:4.0%}  {text}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+        elif text != self._shown:
+            print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
+        self._shown = text
+
+    def fail(self, text: str) -> None:
+        """Say why the job could not be done; as JSON on standard output too, if asked for."""
+        lead = "\r\x1b[K" if sys.stderr.isatty() else ""
+        print(f"{lead}error: {text}", file=sys.stderr)
+        if self.json:
+            print(json.dumps({"error": text}, ensure_ascii=False))
+
+    def result(self, content: dict[str, Any]) -> None:
+        """Print the result for a program, if asked for."""
+        if self.json:
+            print(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False))
+
+    def table(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table for a person; columns whose cells all start with a digit or a dash are set to the right."""
+        if self.json:
+            return
+        table = Table(title=escape(title), title_justify="left", title_style="bold")
+        for column, heading in enumerate(headings):
+            numeric = bool(rows) and all(row[column][:1].isdigit() or row[column] in {"–", ""} for row in rows)
+            table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        RichConsole(soft_wrap=False, highlight=False).print(table)
+
+    def line(self, text: str) -> None:
+        """Print a line for a person."""
+        if not self.json:
+            print(text)
+
+
+def share_text(value: float | None) -> str:
+    """A share 0-1 with three digits, a dash where undefined."""
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,152 @@
+"""`run`: from a scene to a labelled, checked map."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from s2dash.annotation.registry import annotator_names
+from s2dash.cli.output import Console, add_output_options, share_text
+from s2dash.cli.scene_options import add_scene_options, request_from
+from s2dash.clustering import METHODS
+from s2dash.errors import ReferenceMapError
+from s2dash.export.folder import output_folder
+from s2dash.export.run_files import RUN_FILES, write_run
+from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
+from s2dash.names import check_run_name
+from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings, run_chain
+from s2dash.schemes import scheme_names
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("run", help="make a land-cover map of a scene and compare it with a reference")
+    add_scene_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--name", default="", help="what to call the run")
+    method = parser.add_argument_group("clusters and names")
+    method.add_argument("--scheme", default="worldcover", choices=scheme_names(), help="classes of the map")
+    method.add_argument("--method", default="kmeans", choices=METHODS, help="clustering method")
+    method.add_argument("--k", type=int, default=12, help="number of clusters (default 12)")
+    method.add_argument("--seed", type=int, default=0, help="same seed, same map")
+    method.add_argument("--sample", type=int, default=DEFAULT_SAMPLE, help="pixels to fit on")
+    method.add_argument(
+        "--indices",
+        default=",".join(DEFAULT_INDICES),
+        help="spectral indices among the features, `none` for bands alone",
+    )
+    method.add_argument("--texture", type=int, default=0, metavar="PIXELS", help="side of a texture window, e.g. 5")
+    method.add_argument(
+        "--annotators", default="rules", help=f"who names the clusters, by comma: {', '.join(annotator_names())}"
+    )
+    check = parser.add_argument_group("reference map to compare with")
+    check.add_argument("--reference", type=Path, metavar="FILE", help="a land-cover raster")
+    check.add_argument("--reference-scheme", metavar="NAME", help="scheme of its codes (default worldcover)")
+    check.add_argument("--reference-map", type=Path, metavar="FILE.json", help="its code → WorldCover code")
+    check.add_argument("--reference-year", type=int, metavar="YEAR", help="year of the reference map")
+    check.add_argument(
+        "--worldcover", type=int, choices=(2020, 2021), help="compare with WorldCover from its public bucket"
+    )
+    add_output_options(parser)
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace, console: Console) -> None:
+    """Run the chain and write its files."""
+    if options.name:
+        check_run_name(options.name)
+    reference = reference_from(options)
+    with output_folder(options.out, owns=RUN_FILES) as staging:
+        request = request_from(options)
+        result = run_chain(
+            request.load(), settings_from(options), reference=reference, request=request, progress=console
+        )
+        written = [path.name for path in write_run(result, staging)]
+    show(result, console, name=options.name, out=options.out, files=written)
+
+
+def settings_from(options: argparse.Namespace) -> RunSettings:
+    """The run the options ask for."""
+    return RunSettings(
+        scheme=options.scheme,
+        method=options.method,
+        k=options.k,
+        seed=options.seed,
+        sample=options.sample,
+        indices=() if options.indices in {"", "none"} else _names(options.indices),
+        texture=options.texture,
+        annotators=_names(options.annotators),
+    )
+
+
+def reference_from(options: argparse.Namespace) -> ReferenceSettings | None:
+    """The reference the options name, if any.
+
+    Raises:
+        ReferenceMapError: If they contradict each other.
+    """
+    if options.worldcover and options.reference:
+        raise ReferenceMapError("Give either --reference or --worldcover, not both.")
+    if options.worldcover:
+        return ReferenceSettings(year=options.worldcover)
+    if not options.reference:
+        if options.reference_map or options.reference_scheme or options.reference_year:
+            raise ReferenceMapError("--reference-map, --reference-scheme and --reference-year need --reference FILE.")
+        return None
+    if options.reference_map and options.reference_scheme:
+        raise ReferenceMapError("Give either --reference-scheme or --reference-map, not both.")
+    path, year = str(options.reference), options.reference_year
+    if options.reference_map:
+        return ReferenceSettings.from_map_file(path, options.reference_map, year=year)
+    return ReferenceSettings(path=path, scheme=options.reference_scheme or "worldcover", year=year)
+
+
+def show(result: RunResult, console: Console, *, name: str, out: Path, files: list[str]) -> None:
+    """Print what the run made."""
+    legend = result.legend
+    areas = result.landcover.area_ha()
+    report = result.agreement.to_json() if result.agreement else None
+    console.result(
+        {"name": name, "out": str(out), "files": files, **result.to_json(), "agreement": report, "queue": legend.queue}
+    )
+    rows = []
+    for cluster, entry in legend.entries.items():
+        answer = max(entry.answers, key=lambda given: given.confidence, default=None)
+        rows.append(
+            [
+                str(cluster),
+                "not decided" if entry.code is None else legend.scheme[entry.code].name,
+                f"{entry.confidence:.2f}",
+                f"{result.cards[cluster].area_ha:.1f}",
+                "; ".join(answer.evidence) if answer else "",
+            ]
+        )
+    console.table("Clusters", ["cluster", "class", "confidence", "hectares", "why"], rows)
+    console.table(
+        "Land cover", ["class", "hectares"], [[legend.scheme[code].name, f"{area:.1f}"] for code, area in areas.items()]
+    )
+    if report:
+        show_agreement(report, console)
+    if result.scene.get("kind") == "simulated":
+        console.line("The scene is simulated: not a real place.")
+    console.line(f"Written to {out}: {', '.join(files)}")
+
+
+def show_agreement(report: Mapping[str, Any], console: Console) -> None:
+    """Print the scores next to their ceiling."""
+    scores = {"overall": "overall agreement", "kappa": "kappa", "macro_f1": "macro F1", "miou": "mean IoU"}
+    console.table(
+        f"Agreement with {report['reference']['title']}",
+        ["", "reached", "ceiling"],
+        [[title, share_text(report[key]), share_text(report["ceiling"][key])] for key, title in scores.items()],
+    )
+    unknown = report["reference"]["unknown"]
+    if unknown:
+        codes = ", ".join(f"{code} ({count} pixels)" for code, count in unknown.items())
+        console.line(f"Codes of the reference that are not known and not scored: {codes}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,191 @@
+"""What lies on top of the map: layer list with opacity, legend, scale, a way home. All text is escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import folium
+from folium.template import Template
+
+
+def script_text(value: Any) -> str:
+    """A JSON value as JavaScript that neither ends a script element nor means anything to a template.
+
+    folium renders the scripts of a map twice, so that braces in somebody's text would be run as a template on the
+    server. Objects cannot be written this way, because their braces would be escaped too: use lists.
+    """
+    text = json.dumps(value, ensure_ascii=True)
+    for sign in "<>&'{}":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+class _Controls(folium.MacroElement):
+    """Everything on the map that is neither a picture nor drawn by the person."""
+
+    _template = Template("""
+        {% macro header(this, kwargs) %}
+        <style>
+            .leaflet-container { background: #DDE1E4; font-size: 13px; }
+            @media (prefers-color-scheme: dark) { .leaflet-container { background: #24272B; } }
+            .leaflet-image-layer.s2-crisp { image-rendering: pixelated; }
+            .leaflet-control-layers-overlays label > span { display: flex; align-items: center; gap: 5px; }
+            .leaflet-control-layers-expanded, .s2-panel { background: rgba(255, 255, 255, .94); color: #202124; }
+            .leaflet-control-layers-overlays { max-width: 230px; overflow-wrap: anywhere; }
+            .s2-opacity { display: block; width: 120px; height: 14px; margin: 1px 0 5px 20px; accent-color: #4A6785; }
+            .s2-panel { border-radius: 5px; padding: 7px 10px; box-shadow: 0 1px 5px rgba(0, 0, 0, .4);
+                max-height: 46vh; max-width: 230px; overflow-y: auto; line-height: 1.35; }
+            .s2-panel b { display: block; margin-bottom: 3px; }
+            .s2-row { display: flex; align-items: flex-start; gap: 7px; overflow-wrap: anywhere; }
+            .s2-swatch { flex: none; width: 13px; height: 13px; margin-top: 2px; border-radius: 2px;
+                box-shadow: inset 0 0 0 1px rgba(0, 0, 0, .35); }
+            .s2-home { font: 18px/30px sans-serif; }
+        </style>
+        {% endmacro %}
+
+        {% macro script(this, kwargs) %}
+        (function (map, layers, names, bounds, legend, heading, credit, memory) {
+            function plain(text) {
+                var box = document.createElement('div');
+                box.textContent = text;
+                return box.innerHTML;
+            }
+            function still(box) {
+                L.DomEvent.disableClickPropagation(box);
+                L.DomEvent.disableScrollPropagation(box);
+                return box;
+            }
+            map.attributionControl.setPrefix('Leaflet');
+            if (credit) { map.attributionControl.addAttribution(plain(credit)); }
+            L.control.scale({ imperial: false, maxWidth: 140 }).addTo(map);
+
+            var moved = false;
+            function home() {
+                var size = map.getSize();
+                if (size.x < 20 || size.y < 20) { return; }  // hidden: Leaflet would compute a zoom of NaN
+                map.fitBounds(bounds, { animate: false, padding: [4, 4] });
+            }
+            home();
+            if (memory) {
+                try {
+                    var kept = JSON.parse(window.sessionStorage.getItem('s2dash-view-' + memory));
+                    if (kept) { map.setView([kept[0], kept[1]], kept[2], { animate: false }); moved = true; }
+                } catch (error) { /* no storage: the map opens on its layers */ }
+            }
+            ['mousedown', 'wheel', 'touchstart', 'keydown'].forEach(function (kind) {
+                map.getContainer().addEventListener(kind, function () { moved = true; }, { passive: true });
+            });
+            map.on('moveend', function () {
+                if (!memory || !moved) { return; }
+                try {
+                    var at = map.getCenter();
+                    window.sessionStorage.setItem(
+                        's2dash-view-' + memory, JSON.stringify([at.lat, at.lng, map.getZoom()]));
+                } catch (error) { /* private window: nothing is kept */ }
+            });
+            if (window.ResizeObserver) {
+                // A map in a hidden tab starts with no size; it finds its place when it gets one.
+                new ResizeObserver(function () {
+                    map.invalidateSize({ animate: false });
+                    if (!moved) { home(); }
+                }).observe(map.getContainer());
+            }
+            var Home = L.Control.extend({
+                options: { position: 'topleft' },
+                onAdd: function () {
+                    var bar = still(L.DomUtil.create('div', 'leaflet-bar'));
+                    var link = L.DomUtil.create('a', 's2-home', bar);
+                    link.href = '#'; link.title = 'Show everything'; link.textContent = '\\u2922';
+                    link.setAttribute('role', 'button');
+                    L.DomEvent.on(link, 'click', function (event) { L.DomEvent.stop(event); home(); });
+                    return bar;
+                }
+            });
+            new Home().addTo(map);
+
+            var List = L.Control.Layers.extend({
+                _addItem: function (item) {
+                    var label = L.Control.Layers.prototype._addItem.call(this, item);
+                    var slider = L.DomUtil.create('input', 's2-opacity', this._overlaysList);
+                    slider.type = 'range'; slider.min = 0; slider.max = 100;
+                    slider.title = 'Opacity'; slider.setAttribute('aria-label', 'Opacity');
+                    slider.value = Math.round(100 * (item.layer.options.opacity));
+                    slider.addEventListener('input', function () { item.layer.setOpacity(slider.value / 100); });
+                    return label;
+                }
+            });
+            if (layers.length) {
+                var list = new List(null, null, {
+                    collapsed: map.getSize().x < 480,
+                    sortLayers: true,  // what lies on top stands on top
+                    sortFunction: function (a, b) { return layers.indexOf(b) - layers.indexOf(a); }
+                });
+                layers.forEach(function (layer, index) {
+                    list.addOverlay(layer, plain(names[index]));
+                    layer.options.alt = names[index];
+                    if (layer.getElement && layer.getElement()) { layer.getElement().alt = names[index]; }
+                });
+                list.addTo(map);
+            }
+
+            var Legend = L.Control.extend({
+                options: { position: 'bottomright' },
+                onAdd: function () {
+                    var panel = still(L.DomUtil.create('div', 's2-panel s2-legend'));
+                    if (heading) { L.DomUtil.create('b', '', panel).textContent = heading; }
+                    legend.forEach(function (entry) {
+                        var row = L.DomUtil.create('div', 's2-row', panel);
+                        L.DomUtil.create('span', 's2-swatch', row).style.background = entry[1];
+                        L.DomUtil.create('span', '', row).textContent = entry[0];
+                    });
+                    return panel;
+                }
+            });
+            if (legend.length) { new Legend().addTo(map); }
+        })(
+            {{ this._parent.get_name() }},
+            [{% for layer in this.layers %}{{ layer.get_name() }}, {% endfor %}],
+            {{ this.names }}, {{ this.bounds }}, {{ this.legend }}, {{ this.heading }}, {{ this.credit }},
+            {{ this.memory }}
+        );
+        {% endmacro %}
+    """)
+
+    def __init__(self, layers: Sequence[folium.map.Layer], texts: Sequence[Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = "Controls"
+        self.layers = list(layers)
+        written = [script_text(text) for text in texts]
+        self.names, self.bounds, self.legend, self.heading, self.credit, self.memory = written
+
+
+def map_controls(
+    layers: Sequence[tuple[str, folium.map.Layer]],
+    *,
+    bounds: tuple[tuple[float, float], tuple[float, float]],
+    legend: Sequence[tuple[str, str]] = (),
+    legend_title: str = "",
+    attribution: str = "",
+    memory: str = "",
+) -> folium.MacroElement:
+    """The controls of a map, to be added after its layers.
+
+    Args:
+        layers: Name and layer, the lowest first; the list shows the lowest last.
+        bounds: ((south, west), (north, east)) that the map opens on.
+        legend: Pairs of text and `#RRGGBB`.
+        legend_title: Heading of the legend.
+        attribution: Whose data are shown.
+        memory: Under what name the browser keeps where the person had moved the map; empty keeps nothing.
+    """
+    texts = [
+        [name for name, _ in layers],
+        [list(corner) for corner in bounds],
+        [[text, colour] for text, colour in legend],
+        legend_title,
+        attribution,
+        memory,
+    ]
+    return _Controls([layer for _, layer in layers], texts)

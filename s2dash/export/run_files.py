@@ -1,0 +1,180 @@
+"""A run as files: what `run --out` writes, and what the workspace keeps of every run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from s2dash.annotation.answer import ClusterCard
+from s2dash.annotation.legend import Legend
+from s2dash.clustering.model import ClusterMap
+from s2dash.colours import UNDECIDED_COLOUR, cluster_colours
+from s2dash.errors import GridMismatchError, StoreError
+from s2dash.export.cog import read_labels, write_class_cog
+from s2dash.export.folder import write_json
+from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings
+from s2dash.reference import Reference
+from s2dash.schemes import UNDECIDED, ClassScheme, load_scheme
+
+CLUSTERS, LANDCOVER, REFERENCE = "clusters.tif", "landcover.tif", "reference.tif"
+"""Rasters of a run, Cloud-Optimized GeoTIFF."""
+LEGEND, AGREEMENT, RUN, CARDS = "legend.json", "agreement.json", "run.json", "clusters.json"
+"""Tables of a run."""
+RASTERS = (CLUSTERS, LANDCOVER, REFERENCE)
+"""All rasters of a run."""
+RUN_FILES = (*RASTERS, *(f"{raster}.aux.xml" for raster in RASTERS), LEGEND, AGREEMENT, RUN, CARDS)
+"""All a run may write: what a new run in the same folder replaces, or removes where it has none of it."""
+
+
+def write_run(result: RunResult, folder: Path) -> list[Path]:
+    """Write all files of a run into an existing folder.
+
+    To leave nothing half-written, let `folder` be the staging folder of `s2dash.export.folder.output_folder`.
+
+    Returns:
+        The files a person should know of.
+
+    Raises:
+        OutputError: If a file cannot be written.
+    """
+    names = {
+        cluster: f"{cluster}: {_class_name(result.legend, cluster)}" for cluster in sorted(result.clusters.counts())
+    }
+    palette = cluster_colours(max(names, default=1))
+    write_class_cog(
+        folder / CLUSTERS,
+        result.clusters.labels,
+        grid=result.clusters.grid,
+        names=names,
+        colours={cluster: palette[cluster] for cluster in names},
+        tags=_tags(result),
+    )
+    write_landcover(result, folder / LANDCOVER)
+    written = [folder / CLUSTERS, folder / LANDCOVER]
+    if result.reference is not None:
+        scheme = result.reference.scheme
+        write_class_cog(
+            folder / REFERENCE,
+            result.reference.codes,
+            grid=result.reference.grid,
+            names={cls.code: cls.name for cls in scheme.classes},
+            colours={cls.code: cls.colour for cls in scheme.classes},
+        )
+        written.append(folder / REFERENCE)
+    for name, content in run_tables(result).items():
+        write_json(folder / name, content)
+        written.append(folder / name)
+    return written
+
+
+def write_landcover(result: RunResult, path: Path) -> None:
+    """Write the named map alone, after a person changed the legend.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    scheme = result.legend.scheme
+    write_class_cog(
+        path,
+        result.landcover.codes,
+        grid=result.landcover.grid,
+        names={cls.code: cls.name for cls in scheme.classes} | {UNDECIDED: "Not decided"},
+        colours={cls.code: cls.colour for cls in scheme.classes} | {UNDECIDED: UNDECIDED_COLOUR},
+        tags=_tags(result),
+    )
+
+
+def run_tables(result: RunResult) -> dict[str, Any]:
+    """The JSON files of a run by name."""
+    tables: dict[str, Any] = {
+        LEGEND: result.legend.to_json(),
+        RUN: result.to_json(),
+        CARDS: [asdict(card) for card in result.cards.values()],
+    }
+    if result.agreement is not None:
+        tables[AGREEMENT] = result.agreement.to_json()
+    return tables
+
+
+def read_run(folder: Path) -> RunResult:
+    """A run as it was when its files were written.
+
+    Raises:
+        StoreError: If files are missing or damaged.
+    """
+    try:
+        run = _read_json(folder / RUN)
+        legend = Legend.from_json(_read_json(folder / LEGEND))
+        cards = [ClusterCard(**row) for row in _read_json(folder / CARDS)]
+        labels, grid = read_labels(folder / CLUSTERS)
+        clusters = ClusterMap(grid=grid, labels=labels, model=None, settings=run["clustering"])
+        reference = _read_reference(folder / REFERENCE, run["reference"], load_scheme(run["settings"]["scheme"]))
+        if reference is not None and reference.grid != grid:
+            raise GridMismatchError(f"{REFERENCE} does not lie on the grid of {CLUSTERS}.")
+        chosen = run["reference"]
+        return RunResult(
+            settings=RunSettings.from_json(run["settings"]),
+            scene=run["scene"],
+            clusters=clusters,
+            cards={card.cluster: card for card in cards},
+            legend=legend,
+            reference=reference,
+            reference_settings=ReferenceSettings.from_json(chosen) if chosen and "path" in chosen else None,
+            timings=run["timings_s"],
+            started=datetime.fromisoformat(run["started"]),
+        )
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"The run in {folder.name} cannot be opened: {error}. A file is missing or damaged; run it again with the "
+            "settings in its run.json, or restore the folder from a copy."
+        ) from error
+
+
+def _read_reference(path: Path, about: Mapping[str, Any] | None, scheme: ClassScheme) -> Reference | None:
+    if about is None:
+        return None
+    codes, grid = read_labels(path)
+    return Reference(
+        grid=grid,
+        codes=codes,
+        scheme=scheme,
+        title=about["title"],
+        year=about["year"],
+        attribution=about["attribution"],
+        unknown={int(code): count for code, count in about["unknown_codes"].items()},
+        overlap_percent=about["overlap_percent"],
+        notes=tuple(about["notes"]),
+    )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path.name} of the run in {path.parent.name} cannot be read: {error}.") from error
+
+
+def _class_name(legend: Legend, cluster: int) -> str:
+    code = legend.entries[cluster].code
+    return "not decided" if code is None else legend.scheme[code].name
+
+
+def _tags(result: RunResult) -> dict[str, str]:
+    """What every raster says of itself."""
+    scene = result.scene
+    tags = {
+        "TITLE": str(scene.get("title", "")),
+        "SOFTWARE": f"s2dash {result.to_json()['versions']['s2dash']}",
+        "ATTRIBUTION": str(scene.get("attribution", "")),
+    }
+    if scene.get("kind") == "simulated":
+        tags["SIMULATED"] = "yes: not a real place"
+    if scene.get("acquired"):
+        tags["DATETIME"] = str(scene["acquired"])
+    return tags

@@ -1,0 +1,9 @@
+"""One workspace folder: a relational database, and the runs' rasters beside it."""
+
+from __future__ import annotations
+
+from s2dash.store.answers import RunAnswers
+from s2dash.store.records import EventRecord, JobRecord, ProjectRecord, RunRecord, RunStatus
+from s2dash.store.store import Store
+
+__all__ = ["EventRecord", "JobRecord", "ProjectRecord", "RunAnswers", "RunRecord", "RunStatus", "Store"]

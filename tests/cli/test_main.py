@@ -1,0 +1,209 @@
+"""The command line: files written, JSON that can be read, exit codes that tell the truth, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from s2dash.cli.main import main
+from s2dash.export.cog import write_class_cog
+from s2dash.export.scene import write_scene
+from s2dash.testing import make_patchwork, make_scene
+
+FILES = {"clusters.tif", "landcover.tif", "legend.json", "run.json"}
+
+
+@pytest.fixture
+def scene_file(tmp_path):
+    scene, stripes = make_patchwork(side=80)
+    write_scene(scene, tmp_path / "scene.tif")
+    classes = np.array([0, 10, 40, 50, 80], dtype=np.uint8)[stripes]
+    names, colours = dict.fromkeys((10, 40, 50, 80), "x"), dict.fromkeys((10, 40, 50, 80), "#112233")
+    write_class_cog(tmp_path / "reference.tif", classes, grid=scene.grid, names=names, colours=colours)
+    return tmp_path / "scene.tif"
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_run_writes_its_files_and_says_so_as_json(scene_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, text, progress = run(capsys, "run", scene_file, "--k", 4, "--out", out, "--json")
+    assert code == 0
+    content = json.loads(text)
+    assert set(content["files"]) >= FILES
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} >= FILES
+    assert "Labelling" in progress
+    recorded = json.loads((out / "run.json").read_text())
+    assert recorded["settings"]["k"] == 4
+    assert recorded["peak_memory_mib"] > 10
+    assert {"features", "clustering", "annotation"} <= set(recorded["timings_s"])
+    assert recorded["versions"]["numpy"] == np.__version__
+
+
+def test_agreement_is_written_with_its_ceiling(scene_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, _, _ = run(
+        capsys, "run", scene_file, "--k", 4, "--reference", tmp_path / "reference.tif", "--out", out, "--quiet"
+    )
+    assert code == 0
+    report = json.loads((out / "agreement.json").read_text())
+    assert {"overall", "kappa", "macro_f1", "miou", "ceiling", "confusion", "classes"} <= set(report)
+    assert report["ceiling"]["overall"] == 1.0  # the stripes are separable, whatever the rules call them
+    assert report["overall"] <= report["ceiling"]["overall"]
+
+
+def test_the_tables_for_people_name_the_scores(scene_file, tmp_path, capsys):
+    code, text, _ = run(
+        capsys, "run", scene_file, "--k", 4, "--reference", tmp_path / "reference.tif", "--out", tmp_path / "o"
+    )
+    assert code == 0
+    assert "overall agreement" in text
+    assert "ceiling" in text
+    assert "accuracy" not in text
+
+
+def test_maps_lie_on_the_grid_of_the_scene(scene_file, tmp_path, capsys):
+    run(capsys, "run", scene_file, "--k", 4, "--out", tmp_path / "out", "--quiet")
+    with rasterio.open(scene_file) as scene, rasterio.open(tmp_path / "out" / "landcover.tif") as landcover:
+        assert landcover.transform == scene.transform
+        assert landcover.crs == scene.crs
+        assert landcover.shape == scene.shape
+        assert landcover.colormap(1)[10][:3] == (0, 100, 0)
+
+
+def test_same_call_same_map(scene_file, tmp_path, capsys):
+    maps = []
+    for name in ("a", "b"):
+        run(capsys, "run", scene_file, "--k", 6, "--seed", 3, "--out", tmp_path / name, "--quiet")
+        with rasterio.open(tmp_path / name / "landcover.tif") as file:
+            maps.append(file.read(1))
+    assert np.array_equal(*maps)
+
+
+def test_a_reference_with_codes_of_its_own(scene_file, tmp_path, capsys):
+    (tmp_path / "map.json").write_text(json.dumps({"reference": {"to_worldcover": {"10": 10, "40": 40, "50": 50}}}))
+    code, text, _ = run(
+        capsys, "run", scene_file, "--k", 4, "--out", tmp_path / "out", "--json", "--quiet",
+        "--reference", tmp_path / "reference.tif", "--reference-map", tmp_path / "map.json",
+    )  # fmt: skip
+    assert code == 0
+    report = json.loads(text)["agreement"]
+    assert report["n"] == 80 * 60
+    assert report["reference"]["unknown"] == {"80": 80 * 20}
+
+
+def test_another_scheme_has_its_own_classes(scene_file, tmp_path, capsys):
+    code, text, _ = run(
+        capsys, "run", scene_file, "--k", 4, "--scheme", "main", "--out", tmp_path / "out", "--json", "--quiet",
+        "--reference", tmp_path / "reference.tif", "--reference-scheme", "worldcover",
+    )  # fmt: skip
+    assert code == 0
+    assert set(json.loads(text)["agreement"]["confusion"]["codes"]) <= {1, 2, 3, 4, 5}
+
+
+def test_info_describes_the_scene(scene_file, capsys):
+    code, text, _ = run(capsys, "info", scene_file, "--json")
+    assert code == 0
+    content = json.loads(text)
+    assert content["bands"][0] == "B02"
+    assert content["clear_percent"] == 100.0
+    code, text, _ = run(capsys, "info", scene_file)
+    assert code == 0
+    assert "clear percent" in text
+
+
+def test_demo_needs_nothing(tmp_path, capsys):
+    code, text, _ = run(capsys, "demo", "--out", tmp_path / "demo", "--size", 256, "--json", "--quiet")
+    assert code == 0
+    content = json.loads(text)
+    assert content["scene"]["kind"] == "simulated"
+    assert set(content["files"]) >= {"scene.tif", "truth.tif", "agreement.json", *FILES}
+    assert content["agreement"]["reference"]["title"] == "Simulated truth"
+    with rasterio.open(tmp_path / "demo" / "landcover.tif") as file:
+        assert "not a real place" in file.tags()["SIMULATED"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["run", "{tmp}/nothing.tif", "--out", "{tmp}/o"], "nothing.tif"),
+        (["run", "{scene}", "--k", "1", "--out", "{tmp}/o"], "between 2 and"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--name", "../x"], "../x"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--name", "a/b"], "a/b"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--reference", "{tmp}/none.tif"], "none.tif"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--reference-map", "{tmp}/x.json"], "--reference FILE"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--annotators", "gpt-99"], "gpt-99"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--indices", "NDXX"], "NDXX"),
+        (["run", "{scene}", "--out", "{tmp}/o", "--offset", "much"], "much"),
+        (["run", "{scene}", "--out", "{scene}"], "scene.tif"),
+        (["info", "{tmp}"], ""),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(arguments, text, scene_file, tmp_path, capsys):
+    for path in (tmp_path / "reference.tif").parent.glob("reference.tif*"):
+        path.unlink()
+    scene = tmp_path / "elsewhere" / "scene.tif"
+    scene.parent.mkdir()
+    scene_file.rename(scene)
+    filled = [argument.format(tmp=tmp_path, scene=scene) for argument in arguments]
+    code, out, err = run(capsys, *filled, "--quiet", "--json")
+    assert code == 1
+    assert text in err
+    assert json.loads(out)["error"]
+    assert "Traceback" not in err
+    assert not [path for path in tmp_path.glob("o/*") if not path.name.startswith(".")]
+
+
+def test_a_failed_run_leaves_the_earlier_result(scene_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    run(capsys, "run", scene_file, "--k", 4, "--out", out, "--quiet")
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    code, _, _ = run(capsys, "run", scene_file, "--k", 200, "--sample", 100, "--out", out, "--quiet")
+    assert code == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_a_cloudy_scene_is_refused_in_words(tmp_path, capsys):
+    scene, _ = make_patchwork()
+    hidden = make_scene(scene.source.numbers, scl=np.full((64, 64), 9, dtype=np.uint8))
+    write_scene(hidden, tmp_path / "cloud.tif")
+    code, _, err = run(capsys, "run", tmp_path / "cloud.tif", "--out", tmp_path / "o", "--quiet")
+    assert code == 1
+    assert "masked as cloud" in err
+
+
+def test_as_a_program_of_its_own(scene_file, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "s2dash", "run", scene_file, "--k", "3", "--out", tmp_path / "out", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["settings"]["k"] == 3
+    assert "100%" in done.stderr
+
+
+def test_a_terminated_run_leaves_nothing(tmp_path):
+    """A SIGTERM in the middle: the folder holds no half-written file."""
+    command = [sys.executable, "-m", "s2dash", "run", "simulated:size=3000x3000", "--out", str(tmp_path / "out")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "Sampling" in line or "Reading" in line:
+            break
+    child.terminate()
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert not [path for path in (tmp_path / "out").glob("*") if path.name != ".s2dash.lock"]

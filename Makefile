@@ -34,7 +34,7 @@ $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	$(PIP) -r requirements-test.txt
 	@touch $@
 
-test: setup-test check unit browser
+test: setup-test check browser unit
 
 check:
 	$(BIN)/ruff check .

@@ -63,7 +63,7 @@ def step_read_write_one(path: Path, k: int) -> dict[str, float]:
 def step_s2dash(path: Path, k: int) -> dict[str, float]:
     """The chain as `python -m s2dash run` does it up to the cluster map, on bands alone."""
     import numpy as np
-    import sklearn.cluster  # noqa: F401 - imports are not counted
+    import sklearn.cluster
 
     import s2dash.clustering.kmeans
     from s2dash.clustering import cluster

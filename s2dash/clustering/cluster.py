@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rasterio.windows import Window
 
-from s2dash.clustering.kmeans import KMeansModel, check_k, fit_kmeans
+from s2dash.clustering.kmeans import TILE, KMeansModel, check_k, fit_kmeans
 from s2dash.clustering.model import ClusterMap, FittedModel
 from s2dash.errors import ClusteringError, ModelMismatchError, NoValidPixelsError
 from s2dash.features import DEFAULT_SAMPLE, FeatureStack
@@ -100,6 +100,14 @@ def _predict_block(features: FeatureStack, model: FittedModel, window: Window) -
             numbers = np.where(valid, numbers, 0)
         flat: Any = numbers.reshape(len(numbers), -1)
         labels = model.predict_numbers(flat, gain=affine[0], shift=affine[1])
+    elif features.halo == 0:
+        numbers, valid = features.scene.read_numbers(window)
+        if np.issubdtype(numbers.dtype, np.floating):
+            numbers = np.where(valid, numbers, 0)
+        flat = numbers.reshape(len(numbers), -1)
+        labels = np.empty(flat.shape[1], dtype=np.uint8)
+        for start in range(0, len(labels), TILE):  # small enough for bands and features to stay in cache
+            labels[start : start + TILE] = model.predict(features.of_numbers(flat[:, start : start + TILE]))
     else:
         values, valid = features.block(window)
         labels = model.predict(values.reshape(len(values), -1))

@@ -16,7 +16,7 @@ RESTARTS = 10
 """Starts tried on the subsample; the best is refined on the whole sample."""
 SUBSAMPLE = 10_000
 """Pixels the restarts run on."""
-_TILE = 1 << 14
+TILE = 1 << 14
 """Pixels labelled at a time, so that scores stay in cache."""
 _scratch = threading.local()
 
@@ -176,8 +176,8 @@ def nearest(numbers: NumberArray, weights: FloatArray, bias: FloatArray) -> Labe
     features, pixels = numbers.shape
     labels = np.empty(pixels, dtype=np.uint8)
     x, scores, closer, candidate = _buffers(features, len(weights))
-    for start in range(0, pixels, _TILE):
-        stop = min(start + _TILE, pixels)
+    for start in range(0, pixels, TILE):
+        stop = min(start + TILE, pixels)
         n = stop - start
         np.copyto(x[:, :n], numbers[:, start:stop], casting="unsafe")
         np.matmul(weights, x[:, :n], out=scores[:, :n])
@@ -200,8 +200,8 @@ def _buffers(features: int, clusters: int) -> tuple[FloatArray, FloatArray, Any,
     """Scratch of this thread: allocating it anew for every block costs more than the arithmetic."""
     if getattr(_scratch, "shape", None) != (features, clusters):
         _scratch.shape = features, clusters
-        _scratch.x = np.empty((features, _TILE), np.float32)
-        _scratch.scores = np.empty((clusters, _TILE), np.float32)
-        _scratch.closer = np.empty(_TILE, bool)
-        _scratch.candidate = np.empty(_TILE, np.uint8)
+        _scratch.x = np.empty((features, TILE), np.float32)
+        _scratch.scores = np.empty((clusters, TILE), np.float32)
+        _scratch.closer = np.empty(TILE, bool)
+        _scratch.candidate = np.empty(TILE, np.uint8)
     return _scratch.x, _scratch.scores, _scratch.closer, _scratch.candidate

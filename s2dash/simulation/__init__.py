@@ -7,7 +7,6 @@ from s2dash.simulation.scenes import (
     parse_location,
     simulate_scene,
     simulate_season,
-    without_clouds,
 )
 
 __all__ = [
@@ -17,5 +16,4 @@ __all__ = [
     "parse_location",
     "simulate_scene",
     "simulate_season",
-    "without_clouds",
 ]

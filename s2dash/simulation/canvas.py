@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from s2dash.simulation.hashing import gaussian, stream_key
 from s2dash.simulation.layout import Layout, Place, Settlement, Sites, Ways
-from s2dash.simulation.noise import Axes, fractal, smooth
+from s2dash.simulation.noise import Axes, filled_in, fractal, smooth
 from s2dash.simulation.spectra import unit, unit_codes
 from s2dash.types import BoolArray, FloatArray, LabelArray
 
@@ -100,7 +100,7 @@ class Canvas:
     @cached_property
     def soils(self) -> FloatArray:
         """Noise of the size of soil types and slopes, standard deviation 1."""
-        return fractal(self.axes, wavelength=800, octaves=3, key=self.key(5))
+        return fractal(self.axes, wavelength=3200, octaves=5, key=self.key(5), gain=0.8)
 
     def key(self, purpose: int) -> int:
         """The key of one of the landscape's own fields."""
@@ -113,12 +113,9 @@ class Canvas:
 
     def share_of_radius(self, place: Place) -> FloatArray:
         """Distance from the middle of a place over its radius in that direction, shape (y, x)."""
-        dx = self.axes.local_x - np.float32(place.x - self.axes.x[0])
-        dy = self.axes.local_y - np.float32(place.y - self.axes.y[0])
-        cos, sin = np.float32(np.cos(place.angle)), np.float32(np.sin(place.angle))
-        long = (cos * dx + sin * dy) * np.float32(1 / (place.radius * place.stretch))
-        short = (cos * dy - sin * dx) * np.float32(place.stretch / place.radius)
-        return np.asarray(np.sqrt(long * long + short * short))
+        if (coarse := self.axes.coarse) is not None:
+            return filled_in(_share_of_radius(place, coarse), shape=self.axes.shape)
+        return _share_of_radius(place, self.axes)
 
     def paint(
         self, where: BoolArray, name: str, *, vary: FloatArray | float = 0.0, light: FloatArray | float = 1.0
@@ -155,3 +152,12 @@ def coverage(distance: FloatArray, *, half_width: FloatArray | float) -> FloatAr
     """The part of a 5 m position that a line covers whose middle is `distance` metres away, 0-1."""
     inside = np.clip((half_width - distance) * np.float32(0.2) + np.float32(0.5), 0, 1)
     return np.asarray(np.minimum(inside, np.float32(0.4) * half_width), dtype=np.float32)
+
+
+def _share_of_radius(place: Place, axes: Axes) -> FloatArray:
+    dx = axes.local_x - np.float32(place.x - axes.x[0])
+    dy = axes.local_y - np.float32(place.y - axes.y[0])
+    cos, sin = np.float32(np.cos(place.angle)), np.float32(np.sin(place.angle))
+    long = (cos * dx + sin * dy) * np.float32(1 / (place.radius * place.stretch))
+    short = (cos * dy - sin * dx) * np.float32(place.stretch / place.radius)
+    return np.asarray(np.sqrt(long * long + short * short))

@@ -121,9 +121,9 @@ class Sky:
         return (low + high) / 2, cirrus_level
 
 
-def _spread(length: float) -> np.ndarray:
+def _spread(length: float) -> FloatArray:
     count = min(_CALIBRATION_SIDE, max(int(length / 10), 1))
-    return (np.arange(count) + 0.5) * (length / count)
+    return np.asarray((np.arange(count) + 0.5) * (length / count))
 
 
 def _opacity(above_level: FloatArray) -> FloatArray:

@@ -68,26 +68,27 @@ def draw_ground(axes: Axes, *, layout: Layout) -> Canvas:
 
 
 def _draw_fields(canvas: Canvas, parcels: Parcels) -> None:
-    bits = parcels.parcel
-    canvas.unit[...] = first_field() + (mix(bits) % np.uint32(FIELD_KINDS)).astype(np.int16)
+    bits, spread = parcels.bits, parcels.spread
+    canvas.unit[...] = spread(first_field() + (mix(bits) % np.uint32(FIELD_KINDS)).astype(np.int16))
     # Drill passes: fainter and denser stripes in some fields than in others.
     strength, width, poor, dryness = four_uniform(combine(bits, 1))
-    pass_width = 11 + 9 * width
-    stripe = uniform(combine(bits, np.floor(parcels.across / pass_width).astype(np.int32))) - np.float32(0.5)
-    canvas.light *= 1 + 0.09 * strength * strength * stripe
+    passes = np.floor(parcels.across * spread(1 / (11 + 9 * width))).astype(np.int32)
+    stripe = uniform(combine(parcels.parcel, passes)) - np.float32(0.5)
+    canvas.light *= 1 + spread(0.09 * strength * strength) * stripe
     # Poor spots where the soil shows: strong in some fields, absent in most.
     gaps = np.maximum(canvas.patches + 0.5 * canvas.soils - 0.7, 0)
-    canvas.vary += gaps * 0.24 * poor * poor
+    canvas.vary += gaps * spread(0.24 * poor * poor)
     kind = uniform(combine(bits, 4))
-    pasture = kind < 0.075
-    dry = 0.5 * dryness - 0.1
-    canvas.paint(pasture, "meadow", vary=dry)
-    abandoned = (kind > 0.075) & (kind < 0.1)
-    canvas.paint(abandoned, "meadow", vary=dry + 0.2)
-    canvas.paint(abandoned & (canvas.crowns + 0.8 * canvas.patches > 0.2), "shrub", vary=dry * 0.5)
-    orchard = (kind > 0.988) & (parcels.margin > 6)
-    canvas.paint(orchard, "meadow", vary=0.1)
-    canvas.paint(orchard & (canvas.crowns > -0.3), "deciduous", vary=0.25)
+    dry = spread(0.5 * dryness - 0.1)
+    canvas.paint(spread(kind < 0.075), "meadow", vary=dry)
+    abandoned = spread((kind > 0.075) & (kind < 0.1))
+    if abandoned.any():
+        canvas.paint(abandoned, "meadow", vary=dry + 0.2)
+        canvas.paint(abandoned & (canvas.crowns + 0.8 * canvas.patches > 0.2), "shrub", vary=dry * 0.5)
+    orchard = spread(kind > 0.988) & (parcels.margin > 6)
+    if orchard.any():
+        canvas.paint(orchard, "meadow", vary=0.1)
+        canvas.paint(orchard & (canvas.crowns > -0.3), "deciduous", vary=0.25)
 
 
 def _draw_ravines(canvas: Canvas) -> None:
@@ -105,6 +106,8 @@ def _draw_ravines(canvas: Canvas) -> None:
 def _draw_woods(canvas: Canvas, parcels: Parcels) -> None:
     axes = canvas.axes
     field = fractal(axes, wavelength=1250, octaves=6, key=canvas.key(21), gain=0.5) - np.float32(0.80)
+    # Wooded and open country, as seen on scenes of many kilometres.
+    field += np.float32(0.45) * fractal(axes, wavelength=11_000, octaves=2, key=canvas.key(24))
     for sites in canvas.sites:
         for place in sites.woods:
             if canvas.near(place, reach=2 * place.radius):
@@ -113,15 +116,17 @@ def _draw_woods(canvas: Canvas, parcels: Parcels) -> None:
             if canvas.near(place, reach=2 * place.radius):
                 field -= 1.6 * np.clip(1.5 - canvas.share_of_radius(place), 0, 0.7)
     # Woods give way to whole parcels here and there, so that part of their edge is straight.
-    straight, kind, age, felling = four_uniform(combine(parcels.parcel, 6))
-    field += 0.85 * (straight - 0.5)
+    straight, kind, age, felling = four_uniform(combine(parcels.bits, 6))
+    field += parcels.spread(0.85 * (straight - 0.5))
     wood = field > 0
-    stand = fractal(axes, wavelength=560, octaves=4, key=canvas.key(22)) + 1.5 * (kind - 0.5)
-    canvas.paint(wood, "deciduous", vary=0.28 * age * age, light=0.94 + 0.12 * age)
-    canvas.paint(wood & (stand > 0.35), "conifer", vary=0.3 * age * age, light=0.92 + 0.16 * age)
+    stand = fractal(axes, wavelength=560, octaves=4, key=canvas.key(22)) + parcels.spread(1.5 * (kind - 0.5))
+    if wood.any():
+        thin = parcels.spread(age * age)
+        canvas.paint(wood, "deciduous", vary=0.28 * thin, light=0.94 + 0.12 * parcels.spread(age))
+        canvas.paint(wood & (stand > 0.35), "conifer", vary=0.3 * thin, light=0.92 + 0.16 * parcels.spread(age))
     glade = wood & (fractal(axes, wavelength=75, octaves=3, key=canvas.key(23)) > 2.0)
     canvas.paint(glade, "meadow", vary=0.05)
-    felled = wood & (felling < 0.045) & (parcels.margin > 5)
+    felled = wood & parcels.spread(felling < 0.045) & (parcels.margin > 5)
     canvas.paint(felled, "meadow", vary=0.35)
     canvas.paint(felled & (canvas.patches + 0.5 * canvas.crowns > 0.4), "shrub", vary=0.2)
     # Single trees and clumps in pastures.
@@ -137,7 +142,7 @@ def _draw_edges(canvas: Canvas, parcels: Parcels) -> None:
     belt = open_land & (kind < 0.20) & (parcels.block_edge < 5.5 + 4.5 * width)
     belt &= canvas.ragged + 0.5 * canvas.crowns > -1.1
     canvas.paint(belt, "deciduous", vary=0.1)
-    margin = coverage(parcels.margin, half_width=1.6) * (uniform(combine(parcels.parcel, 33)) < 0.6)
+    margin = coverage(parcels.margin, half_width=1.6) * parcels.spread(uniform(combine(parcels.bits, 33)) < 0.6)
     canvas.line("meadow", margin, where=field & ~belt)
     track = (kind > 0.24) & (kind < 0.8)
     canvas.line("track", coverage(parcels.block_edge, half_width=2.0), where=open_land & track)

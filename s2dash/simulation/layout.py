@@ -1,4 +1,4 @@
-"""Where the features of the simulated landscape lie: a lake, a town, villages, a quarry, woods in every stretch of land.
+"""Where the features of the simulated landscape lie: lakes, towns, villages, quarries, woods.
 
 The scene is divided into stretches of about 5 km; each is planned by itself from the seed, when somebody first looks
 at it. The middle one has one of everything, so a small scene shows all the classes; the others vary.
@@ -13,10 +13,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dash.simulation.hashing import stream_key
 from s2dash.simulation.lines import Line, Pieces, pieces_of, winding
 from s2dash.simulation.settlements import Yard, town_streets, town_yards, village_streets, village_yards
 from s2dash.simulation.waterways import Waterways, oxbow, plan_rivers
+from s2dash.types import FloatArray
 
 PIXEL_M = 10.0
 """Side of a pixel, m."""
@@ -125,7 +125,7 @@ class Layout:
         return plan_rivers(
             height=self.height * PIXEL_M,
             width=self.width * PIXEL_M,
-            spacing=4.6 * min(self.cell),
+            spacing=6.5 * min(self.cell),
             seed=self.seed,
         )
 
@@ -171,17 +171,11 @@ def _sites(layout: Layout, row: int, col: int) -> Sites:
     taken: list[Place] = []
 
     def put(radius: float, *, room: float, apart: float, stretch: float = 1.0, near_river: bool = False) -> Place:
-        place = _free_place(
+        x, y = _free_place(
             rng, box, taken, layout.rivers.distance, radius=radius, room=room, apart=apart, near_river=near_river
         )
-        place = Place(
-            place[0],
-            place[1],
-            radius,
-            stretch,
-            float(rng.uniform(0, np.pi)),
-            int(rng.integers(1, 2**32, dtype=np.uint64)),
-        )
+        key = int(rng.integers(1, 2**32, dtype=np.uint64))
+        place = Place(x, y, radius, stretch, float(rng.uniform(0, np.pi)), key)
         taken.append(place)
         return place
 
@@ -200,14 +194,19 @@ def _sites(layout: Layout, row: int, col: int) -> Sites:
     marshes = tuple(
         put(scale * rng.uniform(230, 330), room=0.03, apart=-100, near_river=True) for _ in range(1 + rng.integers(2))
     )
-    return Sites(lakes, towns, villages, quarries, woods, marshes)
+    # Far from a river there is no marsh.
+    centres = np.array([[place.x, place.y] for place in marshes])
+    wet = tuple(
+        place for place, away in zip(marshes, layout.rivers.distance(centres), strict=True) if home or away < 1000
+    )
+    return Sites(lakes, towns, villages, quarries, woods, wet)
 
 
 def _free_place(
     rng: np.random.Generator,
     box: tuple[float, float, float, float],
     taken: Sequence[Place],
-    river_distance: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    river_distance: Callable[[FloatArray], FloatArray],
     *,
     radius: float,
     room: float,
@@ -256,10 +255,12 @@ def _ways(layout: Layout, row: int, col: int) -> Ways:
         spring = (float(rng.uniform(box[0], box[2])), float(rng.uniform(box[1], box[3])))
         mouth = layout.rivers.nearest_point(spring)
         if 500 < np.hypot(mouth[0] - spring[0], mouth[1] - spring[1]) < 5000:
-            points = winding(spring, mouth, key=key(), amplitude=170, wavelength=520, step=20, rough=0.22)
+            points = winding(spring, mouth, key=key(), amplitude=170, wavelength=520, step=30, rough=0.22)
             streams.append(Line(points, np.linspace(1.5, 5.0, len(points)), key()))
+    keep_off = [(place.x, place.y, place.radius) for place in sites.towns + sites.quarries + sites.lakes]
     arms = [
-        oxbow(layout.rivers, box=box, rng=rng) for _ in range(2 if (row, col) == layout.home else int(rng.integers(3)))
+        oxbow(layout.rivers, box=box, keep_off=keep_off, rng=rng)
+        for _ in range(2 if (row, col) == layout.home else int(rng.integers(3)))
     ]
     return Ways(
         roads=pieces_of(roads),
@@ -275,7 +276,7 @@ def _settlement(layout: Layout, place: Place, *, village: bool) -> Settlement:
     around = [layout.sites(*cell) for cell in layout.cells_near(box, reach=2500)]
     obstacles = [other for sites in around for other in sites.lakes + sites.quarries]
 
-    def buildable(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def buildable(points: FloatArray) -> NDArray[np.bool_]:
         free = layout.rivers.distance(points) > 85
         for other in obstacles:
             reach = other.radius * (other.stretch + 0.2)
@@ -290,7 +291,7 @@ def _settlement(layout: Layout, place: Place, *, village: bool) -> Settlement:
     )
 
 
-def _around(points: NDArray[np.float64], place: Place) -> NDArray[np.float64]:
+def _around(points: FloatArray, place: Place) -> FloatArray:
     """Push a line out of a place."""
     away = points - (place.x, place.y)
     distance = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1.0)

@@ -13,18 +13,22 @@ from numpy.typing import NDArray
 from s2dash.simulation.noise import Axes, curve
 from s2dash.types import BoolArray, FloatArray
 
+_SPARSE_M = 20.0
+"""Distance between positions from which few of them are near any one piece, m."""
+_Range = tuple[NDArray[np.intp], NDArray[np.intp]]
+
 
 @dataclass(frozen=True, eq=False)
 class Line:
     """A winding line with a width."""
 
-    points: NDArray[np.float64]
+    points: FloatArray
     """Shape (point, 2), x and y, m."""
-    half_width: NDArray[np.float64]
+    half_width: FloatArray
     """Shape (point,), m."""
     key: int
     """Random bits of the line."""
-    curvature: NDArray[np.float64] | None = None
+    curvature: FloatArray | None = None
     """Shape (point,), 1/m, positive where it bends to the right (y points down); for rivers."""
 
 
@@ -32,17 +36,17 @@ class Line:
 class Pieces:
     """Straight pieces of many lines; all arrays of length piece."""
 
-    start: NDArray[np.float64]
+    start: FloatArray
     """Shape (piece, 2), m."""
-    end: NDArray[np.float64]
+    end: FloatArray
     """Shape (piece, 2), m."""
-    along: NDArray[np.float64]
+    along: FloatArray
     """Distance along the line at the start, m."""
-    half_width: NDArray[np.float64]
+    half_width: FloatArray
     """Mean over the piece, m."""
     key: NDArray[np.uint32]
     """Random bits of the line."""
-    curvature: NDArray[np.float64]
+    curvature: FloatArray
     """Mean over the piece, 1/m."""
 
     def near(self, bounds: tuple[float, float, float, float], *, reach: float) -> Pieces:
@@ -141,7 +145,7 @@ class Nearness:
 
     @cached_property
     def beyond_end(self) -> BoolArray:
-        """True where the nearest point is the end of a line, so that the position lies past it rather than beside it."""
+        """True where the nearest point is the end of a line: the position lies past the line rather than beside it."""
         first = self.pieces.along == 0
         last = np.append(first[1:], True)
         piece, share = self._piece, self.share.ravel()[self._at]
@@ -161,7 +165,7 @@ def joined(parts: Iterable[Pieces]) -> Pieces:
 
 def pieces_of(lines: Iterable[Line]) -> Pieces:
     """Cut lines into the pieces between their points."""
-    parts: list[tuple[NDArray[np.float64], ...]] = []
+    parts: list[tuple[FloatArray, ...]] = []
     keys: list[NDArray[np.uint32]] = []
     for line in lines:
         steps = np.hypot(*np.diff(line.points, axis=0).T)
@@ -186,26 +190,31 @@ def pieces_of(lines: Iterable[Line]) -> Pieces:
 def nearest(axes: Axes, pieces: Pieces, *, reach: float) -> Nearness:
     """Distance to the nearest line at every position, as far as `reach`.
 
-    Pieces are drawn one by one into their own surroundings, so the work grows with their number, not with the scene.
-    Where widths differ, the line is nearest whose bank is.
+    Pieces are drawn into their own surroundings, so the work grows with their number, not with the scene. Where
+    widths differ, the line is nearest whose bank is.
     """
-    shape = axes.shape
-    bank = np.full(shape, np.inf, dtype=np.float32)
-    index = np.full(shape, -1, dtype=np.int32)
-    share = np.zeros(shape, dtype=np.float32)
     pieces = pieces.near(axes.bounds, reach=reach)
     low = np.minimum(pieces.start, pieces.end) - reach - pieces.half_width[:, None]
     high = np.maximum(pieces.start, pieces.end) + reach + pieces.half_width[:, None]
-    first_col, last_col = np.searchsorted(axes.x, low[:, 0]), np.searchsorted(axes.x, high[:, 0])
-    first_row, last_row = np.searchsorted(axes.y, low[:, 1]), np.searchsorted(axes.y, high[:, 1])
+    cols = np.searchsorted(axes.x, low[:, 0]), np.searchsorted(axes.x, high[:, 0])
+    rows = np.searchsorted(axes.y, low[:, 1]), np.searchsorted(axes.y, high[:, 1])
+    draw = _by_pairs if axes.step > _SPARSE_M else _one_by_one
+    return draw(axes, pieces, rows, cols)
+
+
+def _one_by_one(axes: Axes, pieces: Pieces, rows: _Range, cols: _Range) -> Nearness:
+    """For dense positions: each piece has many in its surroundings."""
+    bank = np.full(axes.shape, np.inf, dtype=np.float32)
+    index = np.full(axes.shape, -1, dtype=np.int32)
+    share = np.zeros(axes.shape, dtype=np.float32)
     ground_x, ground_y = axes.local_x, axes.local_y
     origin = np.array([axes.x[0], axes.y[0]])
-    for piece in np.flatnonzero((last_col > first_col) & (last_row > first_row)):
-        part = slice(first_row[piece], last_row[piece]), slice(first_col[piece], last_col[piece])
+    for piece in np.flatnonzero((rows[1] > rows[0]) & (cols[1] > cols[0])):
+        part = slice(rows[0][piece], rows[1][piece]), slice(cols[0][piece], cols[1][piece])
         x0, y0 = (float(value) for value in pieces.start[piece] - origin)
         dx, dy = (float(value) for value in pieces.end[piece] - pieces.start[piece])
         rx, ry = ground_x[:, part[1]] - np.float32(x0), ground_y[part[0]] - np.float32(y0)
-        squared = dx * dx + dy * dy
+        squared = max(dx * dx + dy * dy, 1e-9)
         t = rx * np.float32(dx / squared) + ry * np.float32(dy / squared)
         np.clip(t, 0, 1, out=t)
         away = np.sqrt((rx - t * np.float32(dx)) ** 2 + (ry - t * np.float32(dy)) ** 2)
@@ -217,6 +226,28 @@ def nearest(axes: Axes, pieces: Pieces, *, reach: float) -> Nearness:
     return Nearness(pieces, axes, bank, index, share)
 
 
+def _by_pairs(axes: Axes, pieces: Pieces, rows: _Range, cols: _Range) -> Nearness:
+    """For sparse positions: all pairs of a piece and a position near it at once."""
+    tall, wide = np.maximum(rows[1] - rows[0], 0), np.maximum(cols[1] - cols[0], 0)
+    piece = np.repeat(np.arange(len(tall)), tall * wide)
+    number = np.arange(len(piece)) - np.repeat(np.cumsum(tall * wide) - tall * wide, tall * wide)
+    row = rows[0][piece] + number // np.maximum(wide[piece], 1)
+    col = cols[0][piece] + number % np.maximum(wide[piece], 1)
+    step = pieces.end[piece] - pieces.start[piece]
+    from_start = np.stack([axes.x[col], axes.y[row]], axis=1) - pieces.start[piece]
+    t = np.clip((from_start * step).sum(axis=1) / np.maximum((step * step).sum(axis=1), 1e-9), 0, 1)
+    off = from_start - t[:, None] * step
+    away = np.hypot(off[:, 0], off[:, 1]) - pieces.half_width[piece]
+    # From far to near, so that the nearest is written last.
+    order = np.argsort(-away, kind="stable")
+    bank = np.full(axes.shape, np.inf, dtype=np.float32)
+    index = np.full(axes.shape, -1, dtype=np.int32)
+    share = np.zeros(axes.shape, dtype=np.float32)
+    at = row[order], col[order]
+    bank[at], index[at], share[at] = away[order], piece[order], t[order]
+    return Nearness(pieces, axes, bank, index, share)
+
+
 def winding(
     start: tuple[float, float],
     end: tuple[float, float],
@@ -224,9 +255,9 @@ def winding(
     key: int,
     amplitude: float,
     wavelength: float,
-    step: float = 40.0,
+    step: float = 60.0,
     rough: float = 0.0,
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """A line from one point to another that strays sideways and comes back, shape (point, 2).
 
     Args:

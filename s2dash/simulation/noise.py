@@ -23,9 +23,9 @@ _SPREAD = 0.4797
 class Axes:
     """Positions on a grid, in metres from the upper left corner of the scene, x to the right and y down."""
 
-    x: NDArray[np.float64]
+    x: FloatArray
     """Shape (x,), ascending, evenly spaced, m."""
-    y: NDArray[np.float64]
+    y: FloatArray
     """Shape (y,), ascending, evenly spaced, m."""
 
     @property
@@ -41,24 +41,26 @@ class Axes:
     @property
     def local_x(self) -> FloatArray:
         """Shape (1, x), float32, m from the first column: small numbers keep float32 exact to the millimetre."""
-        return (self.x - self.x[0]).astype(np.float32)[None, :]
+        return np.asarray((self.x - self.x[0]).astype(np.float32)[None, :])
 
     @property
     def local_y(self) -> FloatArray:
         """Shape (y, 1), float32, m from the first row."""
-        return (self.y - self.y[0]).astype(np.float32)[:, None]
+        return np.asarray((self.y - self.y[0]).astype(np.float32)[:, None])
 
     @property
     def step(self) -> float:
-        """Distance between positions, m; 0 where there is but one."""
-        return float(self.x[1] - self.x[0]) if len(self.x) > 1 else 0.0
+        """Distance between positions, the longer of the two directions, m; 0 where there is but one."""
+        return max(float(part[1] - part[0]) if len(part) > 1 else 0.0 for part in (self.x, self.y))
 
     @cached_property
     def coarse(self) -> Axes | None:
         """Every fourth position and one beyond the last; None for positions too few or too far apart to gain by it."""
         if min(self.shape) < 16 or self.step > 6:
             return None
-        return Axes(*(part[0] + 4 * self.step * np.arange(-(-len(part) // 4) + 1) for part in (self.x, self.y)))
+        return Axes(
+            *(part[0] + 4 * (part[1] - part[0]) * np.arange(-(-len(part) // 4) + 1) for part in (self.x, self.y))
+        )
 
     def moved(self, dx: float, dy: float) -> Axes:
         """The same grid elsewhere."""
@@ -70,7 +72,7 @@ class Axes:
         return lattice(np.floor(self.y / 5).astype(np.int64), np.floor(self.x / 5).astype(np.int64), key=0x5EED)
 
 
-def _taps(positions: NDArray[np.float64]) -> tuple[NDArray[np.int64], FloatArray]:
+def _taps(positions: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
     """First lattice index and the four B-spline weights of every position, shapes (n,) and (4, n)."""
     cell = np.floor(positions)
     f = (positions - cell).astype(np.float32)
@@ -123,15 +125,13 @@ def fractal(axes: Axes, *, wavelength: float, octaves: int, key: int, gain: floa
     wide = int((widths >= 10 * axes.step).sum()) if coarse is not None else 0
     total = np.zeros(axes.shape, dtype=np.float32)
     if coarse is not None and wide:
-        total = _filled_in(_octaves(coarse, widths[:wide], heights, first=0, key=key), shape=axes.shape)
+        total = filled_in(_octaves(coarse, widths[:wide], heights, first=0, key=key), shape=axes.shape)
     if wide < octaves:
         total += _octaves(axes, widths[wide:], heights[wide:], first=wide, key=key)
     return total
 
 
-def _octaves(
-    axes: Axes, widths: NDArray[np.float64], heights: NDArray[np.float64], *, first: int, key: int
-) -> FloatArray:
+def _octaves(axes: Axes, widths: FloatArray, heights: FloatArray, *, first: int, key: int) -> FloatArray:
     total = np.zeros(axes.shape, dtype=np.float32)
     for number, (width, height) in enumerate(zip(widths, heights, strict=False)):
         part = smooth(axes, wavelength=float(width), key=stream_key(key, first + number))
@@ -140,7 +140,7 @@ def _octaves(
     return total
 
 
-def _filled_in(coarse: FloatArray, *, shape: tuple[int, int]) -> FloatArray:
+def filled_in(coarse: FloatArray, *, shape: tuple[int, int]) -> FloatArray:
     """Linear interpolation from every fourth position to all of them."""
     rows = _filled_rows(coarse)[: shape[0]]
     return np.ascontiguousarray(_filled_rows(np.ascontiguousarray(rows.T))[: shape[1]].T)
@@ -154,10 +154,10 @@ def _filled_rows(coarse: FloatArray) -> FloatArray:
     return filled
 
 
-def curve(positions: FloatArray, *, wavelength: float, key: int) -> NDArray[np.float64]:
+def curve(positions: FloatArray, *, wavelength: float, key: int) -> FloatArray:
     """A smooth random curve of mean 0 and standard deviation 1 over positions (n,), m."""
     first, weights = _taps(positions.astype(np.float64) / wavelength)
     total = np.zeros(len(positions))
     for tap in range(4):
         total += weights[tap] * gaussian(mix((first + tap).astype(np.uint32) * np.uint32(0x9E3779B1) ^ np.uint32(key)))
-    return total / np.sqrt(_SPREAD)
+    return np.asarray(total / np.sqrt(_SPREAD))

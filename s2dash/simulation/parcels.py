@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from s2dash.simulation.hashing import HashArray, combine, four_uniform, lattice, mix, stream_key, uniform
 from s2dash.simulation.noise import Axes, fractal
-from s2dash.types import FloatArray
+from s2dash.types import BoolArray, FloatArray
 
 ESTATE_M = 2600.0
 """Mean distance between estates, m."""
@@ -29,10 +29,12 @@ _PART = 134
 
 @dataclass(frozen=True, eq=False)
 class Parcels:
-    """The parcel under every position; all arrays of shape (y, x)."""
+    """The parcel under every position; arrays of shape (y, x) unless said otherwise."""
 
-    parcel: HashArray
-    """Random bits of the parcel: the same throughout it."""
+    bits: HashArray
+    """Shape (parcel,), random bits of each parcel."""
+    number: NDArray[np.intp]
+    """The parcel, as an index into `bits`; several numbers may stand for one parcel, with the same bits."""
     across: FloatArray
     """Distance across the working direction, m: tramlines run along constant values."""
     margin: FloatArray
@@ -41,6 +43,15 @@ class Parcels:
     """Distance to the edge of the block, m: where tracks and shelterbelts run."""
     edge: HashArray
     """Random bits of the nearest block edge."""
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values per parcel (parcel,) → per position (y, x)."""
+        return values.take(self.number, mode="clip")
+
+    @property
+    def parcel(self) -> HashArray:
+        """Random bits of the parcel: the same throughout it."""
+        return self.spread(self.bits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +68,18 @@ class _Estates:
     lines_v: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class _Rectangles:
+    """Blocks or parcels, in the coordinates of their estates; all arrays of length rectangle."""
+
+    place: NDArray[np.intp]
+    bits: HashArray
+    low_u: FloatArray
+    high_u: FloatArray
+    low_v: FloatArray
+    high_v: FloatArray
+
+
 def draw_parcels(axes: Axes, *, seed: int) -> Parcels:
     """The parcels under a grid of positions."""
     wind_x = fractal(axes, wavelength=420, octaves=1, key=stream_key(seed, 101))
@@ -71,25 +94,28 @@ def draw_parcels(axes: Axes, *, seed: int) -> Parcels:
     u = cos * dx + sin * dy
     v = cos * dy - sin * dx
     u += estates.shear[here] * v
-    col, low_u, high_u = _between(u, estates.step_u[here], estates.lines_u, here)
-    row, low_v, high_v = _between(
-        v, estates.step_v[here], estates.lines_v.reshape(-1, _LINES), here.astype(np.int32) * _LINES + col
-    )
-    estate = estates.bits[here]
-    block = combine(combine(estate, col), row + 77)
-
-    to_u = np.minimum(u - low_u, high_u - u)
-    to_v = np.minimum(v - low_v, high_v - v)
-    edge_u = combine(estate, col + (u - low_u > high_u - u) + 1000)
-    edge_v = combine(edge_u, row + (v - low_v > high_v - v) + 2000)
+    col = _line_below(u, estates.step_u[here], estates.lines_u, here)
+    row = _line_below(v, estates.step_v[here], estates.lines_v, here * _LINES + col)
+    blocks, block = _blocks(estates, (here * _LINES + col) * _LINES + row)
+    to_left, to_right = u - blocks.low_u[block], blocks.high_u[block] - u
+    to_top, to_bottom = v - blocks.low_v[block], blocks.high_v[block] - v
+    to_u, to_v = np.minimum(to_left, to_right), np.minimum(to_top, to_bottom)
+    right, below = (to_left > to_right).astype(np.intp), to_top > to_bottom
+    edges = _edge_bits(estates, blocks)
+    edge = edges.take(block * 6 + np.where(to_u < to_v, right, 2 * right + below + 2))
     inner = np.minimum(to_u, to_v)
-    parcel, margin, across = _split(u, v, block, low_u, high_u, low_v, high_v)
+    parcels, number = _halved(blocks, block, u, v)
+    margin = np.minimum(u - parcels.low_u[number], parcels.high_u[number] - u)
+    np.minimum(margin, v - parcels.low_v[number], out=margin)
+    np.minimum(margin, parcels.high_v[number] - v, out=margin)
+    wide = parcels.high_u - parcels.low_u > parcels.high_v - parcels.low_v
     return Parcels(
-        parcel=parcel,
-        across=across,
+        bits=parcels.bits,
+        number=number,
+        across=np.where(wide[number], v, u),
         margin=np.minimum(margin, boundary),
         block_edge=np.minimum(inner, boundary),
-        edge=np.where(boundary < inner, pair, np.where(to_u < to_v, edge_u, edge_v)),
+        edge=np.where(boundary < inner, pair, edge),
     )
 
 
@@ -178,53 +204,83 @@ def _two_nearest(
     return best, second, owner, other
 
 
-def _between(
-    position: FloatArray, step: FloatArray, lines: FloatArray, table: NDArray[Any]
-) -> tuple[NDArray[np.int32], FloatArray, FloatArray]:
-    """Between which two lines of its table row each position lies: number of the lower, and both positions."""
-    number = np.floor(position / step).astype(np.int32)
+def _line_below(position: FloatArray, step: FloatArray, lines: FloatArray, table: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The last line of its table row that lies before each position."""
+    number = np.floor(position / step).astype(np.intp)
     number += _LINES // 2
     np.clip(number, 1, _LINES - 2, out=number)
-    flat = lines.ravel()
-    start = table.astype(np.int32) * _LINES
-    number -= position < flat[start + number]
-    start += number
-    return number, flat[start], flat[start + 1]
+    number -= position < lines.ravel().take(table * _LINES + number)
+    return number
 
 
-def _split(
-    u: FloatArray,
-    v: FloatArray,
-    block: HashArray,
-    low_u: FloatArray,
-    high_u: FloatArray,
-    low_v: FloatArray,
-    high_v: FloatArray,
-) -> tuple[HashArray, FloatArray, FloatArray]:
-    """Halve blocks into parcels; see `Parcels` for what is returned: parcel, margin, across."""
-    kind, size, _, _ = four_uniform(combine(block, 11))
-    # Hectares at which halving stops: from garden plots to fields that fill the block.
-    largest = np.exp(np.float32(np.log(2.2)) + np.float32(np.log(45 / 2.2)) * size)
-    strips = kind < 0.3
-    strips_u = kind < 0.15
-    parcel = block.copy()
-    largest *= 10_000
+def _blocks(estates: _Estates, place: NDArray[np.intp]) -> tuple[_Rectangles, NDArray[np.intp]]:
+    """The blocks that occur (`place` counts estates, columns and rows), and which of them each position is in."""
+    occurs = np.zeros(len(estates.bits) * _LINES * _LINES, dtype=bool)
+    occurs[place] = True
+    found = np.flatnonzero(occurs)
+    order = np.cumsum(occurs) - 1
+    estate, col, row = _parts(found)
+    lines_u, lines_v = estates.lines_u.ravel(), estates.lines_v.ravel()
+    at_u, at_v = estate * _LINES + col, found
+    blocks = _Rectangles(
+        place=found,
+        bits=combine(combine(estates.bits[estate], col), row + 77),
+        low_u=lines_u[at_u],
+        high_u=lines_u[at_u + 1],
+        low_v=lines_v[at_v],
+        high_v=lines_v[at_v + 1],
+    )
+    return blocks, order.take(place)
+
+
+def _parts(place: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    return place // _LINES**2, place // _LINES % _LINES, place % _LINES
+
+
+def _edge_bits(estates: _Estates, blocks: _Rectangles) -> HashArray:
+    """Random bits of each block's edges, shape (block, 6): left, right, and top and bottom in a left and right half."""
+    estate, col, row = _parts(blocks.place)
+    sides = [combine(estates.bits[estate], col + right + 1000) for right in (0, 1)]
+    ends = [combine(side, row + below + 2000) for side in sides for below in (0, 1)]
+    return np.stack(sides + ends, axis=1)
+
+
+def _halved(
+    blocks: _Rectangles, block: NDArray[np.intp], u: FloatArray, v: FloatArray
+) -> tuple[_Rectangles, NDArray[np.intp]]:
+    """Halve blocks into parcels, 2 ** _SPLITS to a block (equal where it was halved less), and find each position's."""
+    kind, size, _, _ = four_uniform(combine(blocks.bits, 11))
+    # Square metres at which halving stops: from garden plots to fields that fill the block.
+    largest = 10_000 * np.exp(np.float32(np.log(2.2)) + np.float32(np.log(45 / 2.2)) * size)
+    strips, strips_u = kind < 0.3, kind < 0.15
+    parts = blocks
+    number = block
     for _ in range(_SPLITS):
-        wide, tall = high_u - low_u, high_v - low_v
-        open_ = wide * tall > largest
-        along_u = wide > tall
-        np.copyto(along_u, strips_u, where=strips)
-        bits = mix(parcel)
+        wide, tall = parts.high_u - parts.low_u, parts.high_v - parts.low_v
+        halves = wide * tall > largest
+        along_u = np.where(strips, strips_u, wide > tall)
+        bits = mix(parts.bits)
         share = np.float32(0.36) + np.float32(0.28) * uniform(bits)
-        cut = np.where(along_u, low_u + share * wide, low_v + share * tall)
-        upper = np.where(along_u, u, v) >= cut
-        along_v = open_ & ~along_u
-        along_u &= open_
-        np.copyto(low_u, cut, where=along_u & upper)
-        np.copyto(high_u, cut, where=along_u & ~upper)
-        np.copyto(low_v, cut, where=along_v & upper)
-        np.copyto(high_v, cut, where=along_v & ~upper)
-        bits ^= upper.astype(np.uint32) * np.uint32(0x2545F491)
-        np.copyto(parcel, bits, where=open_)
-    margin = np.minimum(np.minimum(u - low_u, high_u - u), np.minimum(v - low_v, high_v - v))
-    return parcel, margin, np.where(high_u - low_u > high_v - low_v, v, u)
+        cut = np.where(along_u, parts.low_u + share * wide, parts.low_v + share * tall)
+        number = 2 * number + (np.where(along_u[number], u, v) >= cut[number])
+        parts = _children(parts, halves, along_u, cut, bits)
+        largest, strips, strips_u = largest.repeat(2), strips.repeat(2), strips_u.repeat(2)
+    return parts, number
+
+
+def _children(
+    parts: _Rectangles, halves: BoolArray, along_u: BoolArray, cut: FloatArray, bits: HashArray
+) -> _Rectangles:
+    """Both halves of every rectangle, one after the other; twice the same where it is not halved."""
+    upper = np.tile([False, True], len(cut))
+    by_u, by_v = (halves & along_u).repeat(2), (halves & ~along_u).repeat(2)
+    line = cut.repeat(2)
+    child = bits.repeat(2) ^ (upper.astype(np.uint32) * np.uint32(0x2545F491))
+    return _Rectangles(
+        place=parts.place.repeat(2),
+        bits=np.where(halves.repeat(2), child, parts.bits.repeat(2)),
+        low_u=np.where(by_u & upper, line, parts.low_u.repeat(2)),
+        high_u=np.where(by_u & ~upper, line, parts.high_u.repeat(2)),
+        low_v=np.where(by_v & upper, line, parts.low_v.repeat(2)),
+        high_v=np.where(by_v & ~upper, line, parts.high_v.repeat(2)),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from rasterio.windows import Window
@@ -126,7 +126,7 @@ def parse_location(location: str) -> SimulatedScene:
         if not equals or key not in {"size", "seed", "day", "clouds", "shifted"}:
             raise SceneError(f"{part!r} in {location!r} is not understood. Known keys: {_KEYS}. Example: {_EXAMPLE}.")
         if key in asked:
-            raise SceneError(f"{key!r} is given twice in {location!r}. Give each key once.")
+            raise SceneError(f"{key!r} is given twice in {location!r}. Give each key once. Keys: {_KEYS}.")
         asked[key] = value
     height, width = _parse_size(asked.get("size", "512"), location)
     default = Recipe()
@@ -139,7 +139,10 @@ def parse_location(location: str) -> SimulatedScene:
         raise SceneError(
             f"{location!r} has a value that makes no sense. Keys: {_KEYS}. Example: {_EXAMPLE}."
         ) from error
-    return simulate_scene(size=(height, width), seed=seed, day=day, cloud_share=clouds, shifted=shifted)
+    try:
+        return simulate_scene(size=(height, width), seed=seed, day=day, cloud_share=clouds, shifted=shifted)
+    except SceneError as error:
+        raise SceneError(f"{error} This is asked for by {location!r}. Keys: {_KEYS}.") from error
 
 
 def _parse_size(text: str, location: str) -> tuple[int, int]:
@@ -171,8 +174,3 @@ def _scene(recipe: Recipe) -> SimulatedScene:
         ),
     )
     return SimulatedScene(scene=scene, source=source)
-
-
-def without_clouds(simulated: SimulatedScene) -> SimulatedScene:
-    """The same scene under a clear sky."""
-    return _scene(replace(simulated.recipe, clouds=0.0))

@@ -79,7 +79,7 @@ def _thinned(field: FloatArray, weights: FloatArray, *, factor: int) -> FloatArr
 
 
 def doubled(field: FloatArray) -> FloatArray:
-    """Bilinear interpolation from 20 m pixels to the 10 m grid; the outermost pixels are lost: (y, x) → (2y-4, 2x-4)."""
+    """Bilinear interpolation from 20 m pixels to the 10 m grid; the outermost are lost: (y, x) → (2y-4, 2x-4)."""
     return _doubled_rows(np.ascontiguousarray(_doubled_rows(field).T)).T
 
 

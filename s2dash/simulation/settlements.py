@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dash.simulation.lines import Line, winding
+from s2dash.types import FloatArray
 
-Buildable = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+Buildable = Callable[[FloatArray], NDArray[np.bool_]]
 """Which of the points (n, 2) may be built on."""
 
+_POINT_GAP = 55.0
+"""Distance between the points of a town's streets, m."""
 VILLAGE_BIT = np.uint32(1)
 """Lowest bit of a street's key: set in villages (long plots, small houses), clear in towns."""
 
@@ -37,12 +40,12 @@ class Yard:
     """Long barns on bare ground instead of halls on asphalt."""
 
 
-def _street(points: NDArray[np.float64], *, half_width: float, village: bool, rng: np.random.Generator) -> Line:
+def _street(points: FloatArray, *, half_width: float, village: bool, rng: np.random.Generator) -> Line:
     key = int(rng.integers(1, 2**32, dtype=np.uint64))
     return Line(points, np.full(len(points), half_width), key | 1 if village else key & ~1)
 
 
-def _runs(points: NDArray[np.float64], kept: NDArray[np.bool_], *, shortest: int) -> list[NDArray[np.float64]]:
+def _runs(points: FloatArray, kept: NDArray[np.bool_], *, shortest: int) -> list[FloatArray]:
     """The stretches of a line where `kept` holds."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], kept.astype(np.int8), [0]])))
     return [points[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= shortest]
@@ -53,52 +56,53 @@ def town_streets(
 ) -> list[Line]:
     """Streets of a town: districts with a street grid each, at their own angle, inside a ragged outline."""
     middle = np.array(centre)
-    facing = rng.uniform(0, 2 * np.pi)
-    spokes = [facing + turn for turn in (0.0, 2.1, 4.2)]
-    districts = [middle] + [middle + 0.62 * radius * np.array([np.cos(a), np.sin(a)]) for a in spokes]
+    spokes = rng.uniform(0, 2 * np.pi) + np.array([0.0, 2.1, 4.2])
+    around = middle + 0.62 * radius * np.stack([np.cos(spokes), np.sin(spokes)], axis=1)
+    districts = np.vstack([middle, around])
     angles = rng.uniform(0, np.pi) + np.concatenate([[0], rng.normal(0, 0.45, 3)])
-    lobes = rng.uniform(0, 2 * np.pi, 3)
-    streets = []
+    lines, owners = [], []
     for number, (seat, angle) in enumerate(zip(districts, angles, strict=True)):
         along = np.array([np.cos(angle), np.sin(angle)])
         across = np.array([-along[1], along[0]])
         for direction, normal, gap in ((along, across, rng.uniform(84, 104)), (across, along, rng.uniform(150, 230))):
             offset = -1.3 * radius + rng.uniform(0, gap)
             while offset < 1.3 * radius:
-                start, end = (
-                    seat + offset * normal - 1.3 * radius * direction,
-                    seat + offset * normal + 1.3 * radius * direction,
-                )
-                points = winding(
-                    tuple(start),
-                    tuple(end),
-                    key=int(rng.integers(1, 2**32, dtype=np.uint64)),
-                    amplitude=7,
-                    wavelength=260,
-                    step=30,  # type: ignore[arg-type]
-                )
-                away = points - middle
-                turn = np.arctan2(away[:, 1], away[:, 0])
-                edge = radius * (
-                    1
-                    + 0.2 * np.sin(turn + lobes[0])
-                    + 0.15 * np.sin(2 * turn + lobes[1])
-                    + 0.12 * np.sin(5 * turn + lobes[2])
-                )
-                kept = np.hypot(away[:, 0], away[:, 1]) < edge * rng.uniform(0.86, 1.1)
-                nearest = np.argmin([np.hypot(*(points - other).T) for other in districts], axis=0)
-                kept &= (nearest == number) & buildable(points)
-                # Streets end at squares, schools and parks.
-                if rng.random() < 0.5:
-                    hole = rng.uniform(-0.8, 0.8) * radius
-                    kept &= np.abs((points - seat) @ direction - hole) > rng.uniform(40, 120)
-                if rng.random() > 0.1:
-                    streets += [
-                        _street(run, half_width=rng.uniform(3.8, 5.6), village=False, rng=rng)
-                        for run in _runs(points, kept, shortest=4)
-                    ]
+                lines.append(_crooked(seat + offset * normal, direction, normal, reach=1.3 * radius, rng=rng))
+                owners.append(number)
                 offset += gap * rng.uniform(0.88, 1.3)
+    points = np.array(lines)
+    flat = points.reshape(-1, 2)
+    to_seats = np.hypot(*(flat[:, None, :] - districts[None]).transpose(2, 0, 1))
+    away, turn = flat - middle, np.arctan2(flat[:, 1] - middle[1], flat[:, 0] - middle[0])
+    lobes = rng.uniform(0, 2 * np.pi, 3)
+    edge = 1 + 0.2 * np.sin(turn + lobes[0]) + 0.15 * np.sin(2 * turn + lobes[1]) + 0.12 * np.sin(5 * turn + lobes[2])
+    size = radius * rng.uniform(0.86, 1.1, len(lines)).repeat(points.shape[1])
+    kept = (np.hypot(away[:, 0], away[:, 1]) < edge * size) & buildable(flat)
+    kept &= to_seats.argmin(axis=1) == np.repeat(owners, points.shape[1])
+    streets = []
+    for line, on in zip(points, kept.reshape(points.shape[:2]), strict=True):
+        # Streets end at squares, schools and parks.
+        if rng.random() < 0.5:
+            hole, half = rng.uniform(0.1, 0.9) * len(line), rng.uniform(40, 120) / _POINT_GAP
+            on = on & (np.abs(np.arange(len(line)) - hole) > half)
+        if rng.random() > 0.1:
+            runs = _runs(line, on, shortest=3)
+            streets += [_street(run, half_width=rng.uniform(3.8, 5.6), village=False, rng=rng) for run in runs]
     return streets
+
+
+def _crooked(
+    middle: FloatArray,
+    direction: FloatArray,
+    normal: FloatArray,
+    *,
+    reach: float,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """A nearly straight street through a point, `reach` to either side of it."""
+    t = np.arange(-int(reach / _POINT_GAP), int(reach / _POINT_GAP) + 1) * _POINT_GAP
+    stray = 7 * np.sin(t / rng.uniform(70, 150) + rng.uniform(0, 6)) + 5 * np.sin(t / 340 + rng.uniform(0, 6))
+    return np.asarray(middle + t[:, None] * direction + stray[:, None] * normal)
 
 
 def village_streets(
@@ -109,12 +113,12 @@ def village_streets(
     angle = rng.uniform(0, np.pi)
     streets: list[Line] = []
 
-    def add(start: NDArray[np.float64], end: NDArray[np.float64]) -> None:
+    def add(start: FloatArray, end: FloatArray) -> None:
         key = int(rng.integers(1, 2**32, dtype=np.uint64))
-        points = winding(tuple(start), tuple(end), key=key, amplitude=26, wavelength=240, step=30)  # type: ignore[arg-type]
+        points = winding(tuple(start), tuple(end), key=key, amplitude=26, wavelength=240, step=45)
         streets.extend(
             _street(run, half_width=rng.uniform(2.8, 3.6), village=True, rng=rng)
-            for run in _runs(points, buildable(points), shortest=4)
+            for run in _runs(points, buildable(points), shortest=3)
         )
 
     along = np.array([np.cos(angle), np.sin(angle)])

@@ -6,7 +6,7 @@ import numpy as np
 
 from s2dash.simulation.canvas import Canvas, coverage
 from s2dash.simulation.lines import joined, nearest
-from s2dash.simulation.noise import fractal, smooth
+from s2dash.simulation.noise import filled_in, fractal, smooth
 from s2dash.simulation.spectra import unit
 
 _FLOODPLAIN_REACH = 330.0
@@ -14,7 +14,12 @@ _FLOODPLAIN_REACH = 330.0
 
 def draw_floodplain(canvas: Canvas) -> None:
     """Meadows, reeds and willows along the rivers, where nobody ploughs."""
-    bank = nearest(canvas.axes, canvas.layout.rivers.coarse_pieces, reach=_FLOODPLAIN_REACH).bank
+    coarse, pieces = canvas.axes.coarse, canvas.layout.rivers.coarse_pieces
+    if coarse is None:
+        bank = nearest(canvas.axes, pieces, reach=_FLOODPLAIN_REACH).bank
+    else:
+        rough = np.minimum(nearest(coarse, pieces, reach=_FLOODPLAIN_REACH).bank, np.float32(_FLOODPLAIN_REACH))
+        bank = filled_in(rough, shape=canvas.axes.shape)
     plain = bank + 62 * canvas.ragged + 30 * canvas.soils < 150
     if not plain.any():
         return

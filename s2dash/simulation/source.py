@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
@@ -46,7 +47,7 @@ _CACHED_TILES = 48
 _MARGIN = 12
 """Positions of ground drawn beyond a tile: the point-spread function of 20 m, one 20 m pixel, and a tree's shadow."""
 _EXACT_OVERVIEW = 4_000_000
-"""Scenes of at most so many pixels are thinned from their own pixels; larger ones are drawn where the overview looks."""
+"""Up to so many pixels, scenes are thinned from their own pixels; larger ones are drawn where the overview looks."""
 _OVERVIEW_PART = 64
 """Side of the parts in which such an overview is drawn, pixels."""
 _UPPER_LEFT = (640_000.0, 5_380_000.0)
@@ -254,7 +255,7 @@ def _majority(codes: LabelArray) -> LabelArray:
     """The code that covers most of each pixel's 2 x 2 positions; of equals, the first in reading order."""
     four = np.stack([codes[::2, ::2], codes[::2, 1::2], codes[1::2, ::2], codes[1::2, 1::2]])
     votes = np.stack([(four == one).sum(axis=0) for one in four])
-    return np.take_along_axis(four, votes.argmax(axis=0)[None], axis=0)[0]
+    return np.asarray(np.take_along_axis(four, votes.argmax(axis=0)[None], axis=0)[0])
 
 
 @lru_cache(maxsize=2)
@@ -282,12 +283,12 @@ def _overview(recipe: Recipe, shape: tuple[int, int]) -> tuple[NumberArray, Labe
     return numbers, scl
 
 
-def _centres(count: int, side: int) -> np.ndarray:
+def _centres(count: int, side: int) -> NDArray[np.int64]:
     """Which pixels nearest-neighbour thinning takes."""
-    return np.minimum(((np.arange(count) + 0.5) * side / count).astype(int), side - 1)
+    return np.minimum(((np.arange(count) + 0.5) * side / count).astype(np.int64), side - 1)
 
 
-def _sampled(recipe: Recipe, rows: np.ndarray, cols: np.ndarray) -> tuple[NumberArray, LabelArray]:
+def _sampled(recipe: Recipe, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> tuple[NumberArray, LabelArray]:
     """Pixels drawn one by one: the mean of two positions each, without neighbours."""
     layout = layout_of(recipe.height, recipe.width, recipe.seed)
     spectra = day_spectra(seed=recipe.seed, day_of_year=recipe.day.timetuple().tm_yday)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from rasterio.windows import Window
 
+from s2dash.clustering.gmm import fit_gmm
 from s2dash.clustering.kmeans import TILE, KMeansModel, check_k, fit_kmeans
 from s2dash.clustering.model import ClusterMap, FittedModel
 from s2dash.errors import ClusteringError, ModelMismatchError, NoValidPixelsError
@@ -14,9 +15,10 @@ from s2dash.features import DEFAULT_SAMPLE, FeatureStack
 from s2dash.grid import blocks, slices
 from s2dash.parallel import ordered_map
 from s2dash.progress import Progress, Silent, Stage, steps
-from s2dash.types import LabelArray
+from s2dash.types import LabelArray, NumberArray
 
-METHODS = ("kmeans",)
+_FITS: dict[str, Callable[..., FittedModel]] = {"kmeans": fit_kmeans, "gmm": fit_gmm}
+METHODS = tuple(_FITS)
 """Names of the clustering methods."""
 
 
@@ -43,6 +45,7 @@ def cluster(
 
     Raises:
         ClusteringError: If the method is unknown or a setting is out of range.
+        SampleError: If sample size or seed is out of range.
         TooFewDistinctPixelsError: If the scene has fewer distinct pixels than `k`.
         NoValidPixelsError: If no pixel is valid.
     """
@@ -54,7 +57,7 @@ def cluster(
     watch = progress or Silent()
     drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.3))
     watch.report(0.3, "Fitting clusters")
-    model = fit_kmeans(drawn, k=k, seed=seed, feature_names=features.names)
+    model = _FITS[method](drawn, k=k, seed=seed, feature_names=features.names)
     labels = predict_map(features, model, progress=Stage(watch, 0.5, 1.0))
     settings = {**model.describe(), "sample": len(drawn), "standardiser": features.scaler.to_json()}
     return ClusterMap(grid=features.grid, labels=labels, model=model, settings=settings)
@@ -93,22 +96,20 @@ def predict_map(features: FeatureStack, model: FittedModel, *, progress: Progres
 
 
 def _predict_block(features: FeatureStack, model: FittedModel, window: Window) -> LabelArray:
-    affine = features.affine
-    if affine is not None and isinstance(model, KMeansModel):
-        numbers, valid = features.scene.read_numbers(window)
-        if np.issubdtype(numbers.dtype, np.floating):
-            numbers = np.where(valid, numbers, 0)
-        flat: Any = numbers.reshape(len(numbers), -1)
-        labels = model.predict_numbers(flat, gain=affine[0], shift=affine[1])
-    elif features.halo == 0:
-        numbers, valid = features.scene.read_numbers(window)
-        if np.issubdtype(numbers.dtype, np.floating):
-            numbers = np.where(valid, numbers, 0)
-        flat = numbers.reshape(len(numbers), -1)
-        labels = np.empty(flat.shape[1], dtype=np.uint8)
-        for start in range(0, len(labels), TILE):  # small enough for bands and features to stay in cache
-            labels[start : start + TILE] = model.predict(features.of_numbers(flat[:, start : start + TILE]))
-    else:
+    if features.halo:
         values, valid = features.block(window)
         labels = model.predict(values.reshape(len(values), -1))
+        return np.where(valid, labels.reshape(valid.shape), np.uint8(0))
+    numbers, valid = features.scene.read_numbers(window)
+    if np.issubdtype(numbers.dtype, np.floating):
+        numbers = np.where(valid, numbers, 0)
+    flat: NumberArray = numbers.reshape(len(numbers), -1)
+    labels = np.empty(flat.shape[1], dtype=np.uint8)
+    for start in range(0, len(labels), TILE):  # small enough for bands and features to stay in cache
+        part = flat[:, start : start + TILE]
+        if features.affine is not None and isinstance(model, KMeansModel):
+            gain, shift = features.affine
+            labels[start : start + TILE] = model.predict_numbers(part, gain=gain, shift=shift)
+        else:
+            labels[start : start + TILE] = model.predict(features.of_numbers(part))
     return np.where(valid, labels.reshape(valid.shape), np.uint8(0))

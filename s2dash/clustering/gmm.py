@@ -1,0 +1,142 @@
+"""Gaussian mixture: clusters as ellipsoids, and how surely a pixel belongs to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from s2dash.clustering.kmeans import check_distinct, check_k, fit_kmeans
+from s2dash.errors import ClusteringError
+from s2dash.types import FloatArray, LabelArray
+
+FIT_PIXELS = 50_000
+"""Most pixels the mixture is fitted on; covariances of ten bands need no more."""
+REGULARISATION = 1e-3
+"""Added to the variances, in squared standard deviations: a cluster cannot shrink onto a single value."""
+
+
+@dataclass(frozen=True)
+class GaussianMixtureModel:
+    """Weights, means and shapes of the components, in standardised feature space."""
+
+    feature_names: tuple[str, ...]
+    """The features, in order."""
+    weights: FloatArray
+    """Shape (cluster,), sums to 1; the heaviest first."""
+    means: FloatArray
+    """Shape (cluster, feature)."""
+    precisions: FloatArray
+    """Cholesky factors of the inverse covariances, shape (cluster, feature, feature), upper triangular."""
+    log_likelihood: float
+    """Mean log-likelihood of a sampled pixel."""
+    iterations: int
+    """Steps of expectation-maximisation."""
+    converged: bool
+    """Whether it settled before the limit."""
+    seed: int
+    """What it was fitted with."""
+
+    @property
+    def method(self) -> str:
+        """Name on the command line."""
+        return "gmm"
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of components."""
+        return len(self.weights)
+
+    def predict(self, features: FloatArray) -> LabelArray:
+        """Most probable component, 1 … K, of standardised features of shape (feature, pixel)."""
+        return np.asarray(self._log_joint(features).argmax(axis=0) + 1, dtype=np.uint8)
+
+    def memberships(self, features: FloatArray) -> FloatArray:
+        """Probability of every component, shape (cluster, pixel), of features of shape (feature, pixel)."""
+        joint = self._log_joint(features)
+        joint -= joint.max(axis=0)
+        np.exp(joint, out=joint)
+        joint /= joint.sum(axis=0)
+        return joint
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and quality of the fit, from which the model can be made again."""
+        return {
+            "method": self.method,
+            "k": self.n_clusters,
+            "seed": self.seed,
+            "log_likelihood": self.log_likelihood,
+            "iterations": self.iterations,
+            "converged": self.converged,
+            "features": list(self.feature_names),
+            "weights": self.weights.tolist(),
+            "means": self.means.tolist(),
+            "precisions": self.precisions.tolist(),
+        }
+
+    def _log_joint(self, features: FloatArray) -> FloatArray:
+        """Logarithm of weight times density, less a constant, shape (cluster, pixel), float32."""
+        out = np.empty((self.n_clusters, features.shape[1]), dtype=np.float32)
+        for cluster, (weight, mean, factor) in enumerate(zip(self.weights, self.means, self.precisions, strict=True)):
+            turned = factor.T.astype(np.float32)
+            distance = turned @ features
+            distance -= (turned @ mean.astype(np.float32))[:, None]
+            np.einsum("fp,fp->p", distance, distance, out=out[cluster])
+            out[cluster] *= -0.5
+            out[cluster] += np.float32(np.log(weight) + np.log(np.diagonal(factor)).sum())
+        return out
+
+
+def fit_gmm(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> GaussianMixtureModel:
+    """Fit a Gaussian mixture with full covariances (scikit-learn), started from K-Means.
+
+    Args:
+        sample: Standardised features, shape (pixel, feature).
+        k: Number of components, 2 … 254.
+        seed: Same sample and seed, same mixture.
+        feature_names: What the columns are.
+
+    Raises:
+        ClusteringError: If `k` is out of range, or the pixels are too few for the shapes asked for.
+        TooFewDistinctPixelsError: If the sample has fewer than `k` distinct pixels.
+    """
+    check_k(k)
+    check_distinct(sample, k)
+    few = 2 * k * sample.shape[1]
+    if len(sample) < few:
+        raise ClusteringError(
+            f"A mixture of {k} components on {sample.shape[1]} features needs at least {few} pixels; there are "
+            f"{len(sample)}. Choose a smaller K, fewer features, or K-Means."
+        )
+    from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng([seed, 2])
+    if len(sample) > FIT_PIXELS:
+        sample = sample[rng.choice(len(sample), FIT_PIXELS, replace=False)]
+    start = fit_kmeans(sample, k=k, seed=seed, feature_names=feature_names).centres
+    mixture = GaussianMixture(k, means_init=start, reg_covar=REGULARISATION, max_iter=200, random_state=seed)
+    # one thread, as in K-Means: the same input must give the same map; and no warning, `converged` says it
+    with threadpool_limits(limits=1), _quiet():
+        mixture.fit(sample.astype(np.float64))
+    order = np.argsort(-mixture.weights_, kind="stable")
+    return GaussianMixtureModel(
+        feature_names=feature_names,
+        weights=mixture.weights_[order],
+        means=mixture.means_[order],
+        precisions=mixture.precisions_cholesky_[order],
+        log_likelihood=float(mixture.lower_bound_),
+        iterations=int(mixture.n_iter_),
+        converged=bool(mixture.converged_),
+        seed=seed,
+    )
+
+
+def _quiet() -> Any:
+    """Keep scikit-learn's warning about too few steps from reaching the person."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
+    return warnings.catch_warnings(action="ignore", category=ConvergenceWarning)

@@ -7,6 +7,7 @@ import logging
 import streamlit as st
 
 from s2dash.dashboard import state
+from s2dash.dashboard.texts import plain, run_agreement, run_facts, unique_titles
 from s2dash.errors import S2DashError
 
 PAGES = [
@@ -18,30 +19,41 @@ PAGES = [
 ]
 
 
-def sidebar() -> None:
-    """The run that is shown, and the work under way."""
-    records = [record for record in state.workspace().store.runs() if record.status == "finished"]
-    with st.sidebar:
-        chosen = state.run_id()
-        if records and chosen:
-            ids = [record.id for record in records]
-            titles = {record.id: record.title for record in records}
-            picked = st.selectbox("Map shown", ids, index=ids.index(chosen), format_func=lambda run: titles[run])
-            if picked != chosen:
-                state.show_run(picked)
-                st.rerun()
-        state.job_panel()
+def links(run: str | None) -> None:
+    """The pages; their addresses name the run, so that they can be kept and passed on."""
+    for entry in PAGES:
+        st.page_link(entry, query_params={"run": run} if run else None, width="stretch")
 
 
-ICON = state.ROOT / "static" / "icon.png"
-st.set_page_config(page_title="s2dash", page_icon=str(ICON), layout="wide")
-st.logo(str(ICON), size="large")
-st.html("<style>.stMainBlockContainer { padding-top: 3rem; padding-bottom: 4rem; }</style>")
-page = st.navigation(PAGES)
+def run_choice(run: str | None) -> None:
+    """Which run is shown, and what it is."""
+    records = {record.id: record for record in state.server().finished_runs()}
+    if run not in records:
+        return
+    st.divider()
+    titles = unique_titles(records.values())
+    picked = st.selectbox("Map shown", list(records), index=list(records).index(run), format_func=titles.__getitem__)
+    if picked != run:
+        state.show_run(picked)
+        st.rerun()
+    shown = records[run]
+    facts = [run_facts(shown), run_agreement(shown), f"{shown.created:%d %b %Y, %H:%M} UTC"]
+    st.caption("  \n".join(plain(fact) for fact in facts if fact))
+
+
+ICON = str(state.ROOT / "static" / "icon.png")
+# The icon goes first: without it, the browser would fetch that of the page from a public server.
+st.set_page_config(page_icon=ICON, layout="wide")
+page = st.navigation(PAGES, position="hidden")
+st.set_page_config(page_title=f"{page.title} · s2dash")
+st.logo(ICON, size="large")
 try:
-    state.ensure_demo()
-    sidebar()
-    state.job_error()
+    state.begin()
+    with st.sidebar:
+        links(state.run_id())
+        run_choice(state.run_id())
+        state.job_panel()
+    state.messages()
     page.run()
 except S2DashError as error:
     state.say_error(error)

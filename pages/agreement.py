@@ -4,114 +4,73 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from s2dash.comparison import Agreement
 from s2dash.dashboard import state
 from s2dash.dashboard.figures import ceiling_figure, class_figure, confusion_figure
+from s2dash.dashboard.files import person_path
 from s2dash.dashboard.pictures import DISAGREEMENT_LEGEND
-from s2dash.dashboard.texts import plain
-from s2dash.dashboard.view import class_legend, disagreement_layer, landcover_layer, reference_layer
-from s2dash.errors import S2DashError
+from s2dash.dashboard.texts import comparison, plain
+from s2dash.dashboard.view import class_legend, disagreement_layer, reference_layer
 from s2dash.pipeline import ReferenceSettings, RunResult
+from s2dash.reference import Reference
 
-OWN_CODES = "its own codes (JSON file)"
+SOURCES = ["A file", "ESA WorldCover (internet)"]
+OWN_CODES = "own"
 SCHEMES = {
     "worldcover": "ESA WorldCover",
     "esri_lulc": "Esri land cover",
     "dynamic_world": "Dynamic World",
     "corine": "CORINE",
-    OWN_CODES: OWN_CODES,
+    OWN_CODES: "its own codes (JSON file)",
 }
-SCORES = {"overall": "Overall agreement", "kappa": "Kappa", "macro_f1": "Macro F1", "miou": "Mean IoU"}
+SCORES = {"overall": "Overall agreement", "kappa": "Kappa", "macro_f1": "Macro-F1", "miou": "mIoU"}
+COLUMNS = {
+    "code": "Code",
+    "name": "Class",
+    "producers": "Producer's",
+    "users": "User's",
+    "f1": "F1",
+    "iou": "IoU",
+    "support": "Pixels in the reference",
+    "mapped": "Pixels in the map",
+}
+KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
 def choose_reference(run: str) -> None:
-    """Compare with another map."""
-    source = st.segmented_control(
-        "Reference", ["A file", "ESA WorldCover (internet)"], default="A file", key="ref_source"
-    )
+    """Compare with another map, in the background."""
+    source = st.segmented_control("Reference", SOURCES, default=SOURCES[0], key="ref_source", required=True, **KEEP)
     path = map_file = ""
     scheme, year = "worldcover", None
-    if source == "A file":
-        path = st.text_input(
-            "Land-cover raster", key="ref_path", persist_state="session", placeholder="/data/landcover.tif"
-        )
-        scheme = st.selectbox(
-            "Its classes",
-            list(SCHEMES),
-            format_func=lambda name: SCHEMES[name],
-            key="ref_scheme",
-            persist_state="session",
-        )
+    if source == SOURCES[0]:
+        file, classes = st.columns([3, 2])
+        path = file.text_input("Land-cover raster", key="ref_path", placeholder="/data/landcover.tif", **KEEP).strip()
+        named = SCHEMES.__getitem__
+        scheme = classes.selectbox("Its classes", list(SCHEMES), format_func=named, key="ref_scheme", **KEEP)
         if scheme == OWN_CODES:
             map_file = st.text_input(
                 "JSON file: its code → WorldCover code",
                 key="ref_map",
-                persist_state="session",
-                placeholder='{"1": 80, "2": 10}',
-            )
+                placeholder="/data/about.json",
+                help='An object such as {"1": 80, "2": 10}, at the top or under reference.to_worldcover.',
+                **KEEP,
+            ).strip()
+        ready = bool(path) and (scheme != OWN_CODES or bool(map_file))
     else:
-        year = st.selectbox("Year", [2021, 2020], key="ref_year", persist_state="session")
-    ready = (bool(path.strip()) and (scheme != OWN_CODES or bool(map_file.strip()))) or source != "A file"
-    if not st.button("Compare", type="primary", disabled=not ready):
-        return
-    try:
-        if map_file:
-            chosen = ReferenceSettings.from_map_file(path.strip(), Path(map_file.strip()))
-        else:
-            chosen = ReferenceSettings(path=path.strip(), scheme=scheme, year=year)
-        with st.spinner("Comparing …"):
-            state.workspace().compare_with(run, chosen)
-    except S2DashError as error:
-        state.say_error(error)
-    else:
-        st.rerun()
-
-
-def show(result: RunResult, run: str) -> None:
-    """Scores, figures and the disagreement map."""
-    found, reference = result.agreement, result.reference
-    if found is None or reference is None:
-        return
-    report = found.to_json()
-    st.caption(
-        f"Image of {report['image_year'] or 'unknown year'} against **{plain(reference.title)}**"
-        f"{f' of {reference.year}' if reference.year else ''} · {report['n']:,} pixels compared"
-        f"{f' · {plain(reference.attribution)}' if reference.attribution else ''}"
-    )
-    if report.get("caution"):
-        st.info(plain(report["caution"]), icon=":material/info:")
-    for column, (key, title) in zip(st.columns(4), SCORES.items(), strict=True):
-        ceiling = report["ceiling"][key] if report["ceiling"] else None
-        column.metric(title, number(report[key]), help="Reached by the names the clusters have.")
-        column.caption(f"ceiling {number(ceiling)}")
-    if reference.unknown:
-        codes = ", ".join(f"{code} ({count:,} pixels)" for code, count in reference.unknown.items())
-        st.warning(f"Codes of the reference that are not known, and not scored: {codes}", icon=":material/warning:")
-    st.subheader("What clustering costs, what naming costs")
-    st.plotly_chart(ceiling_figure(report), key="ceiling")
-    st.caption("The ceiling is what the same clusters would reach if each had the name that fits the reference best.")
-    st.subheader("Where they differ")
-    view = state.run_view()
-    version = len(result.legend.events)
-    named = state.kept_layer("landcover hidden", run, version, lambda: landcover_layer(result.landcover, shown=False))
-    other = state.kept_layer(f"reference {reference.title}", run, 0, lambda: reference_layer(reference))
-    differ = state.kept_layer(
-        f"disagreement {reference.title}", run, version, lambda: disagreement_layer(result.landcover, reference)
-    )
-    base = [view.scene.layer("true colour")] if view.scene else []
-    legend = [*DISAGREEMENT_LEGEND, *class_legend(result.legend.scheme, result.landcover.codes, reference.codes)]
-    state.show_map([*base, other, named, differ], key=f"agreement {run}", legend=legend, legend_title="Disagreement")
-    st.subheader("Which classes are confused")
-    counts = st.segmented_control("Cells show", ["share of the row", "pixels"], default="share of the row", key="cells")
-    st.plotly_chart(confusion_figure(report, counts=counts == "pixels"), key="confusion")
-    st.subheader("Class by class")
-    st.plotly_chart(class_figure(report), key="classes")
-    percent = st.column_config.NumberColumn(format="percent")
-    columns = {name: percent for name in ("producers", "users", "f1", "iou")}
-    st.dataframe(report["classes"], hide_index=True, width="stretch", column_config=columns)
-    st.download_button("Download agreement.json", json.dumps(report, indent=2), "agreement.json", "application/json")
+        year, ready = st.selectbox("Year", [2021, 2020], key="ref_year", **KEEP), True
+    if st.button("Compare", type="primary", disabled=not ready or state.busy()):
+        with state.said():
+            if map_file:
+                chosen = ReferenceSettings.from_map_file(person_path(path), Path(person_path(map_file)))
+            else:
+                chosen = ReferenceSettings(path=person_path(path), scheme=scheme, year=year)
+            space = state.workspace()
+            state.start_job("Comparing", lambda progress: space.compare_with(run, chosen, progress=progress))
+            st.rerun()
 
 
 def number(value: float | None) -> str:
@@ -119,15 +78,70 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def scores(report: dict[str, Any], reference: Reference, *, simulated: bool) -> None:
+    """What is compared, the scores, and their ceiling."""
+    st.caption(plain(comparison(report, reference)))
+    if report.get("caution") and not simulated:  # simulated truth has no errors of its own
+        st.info(plain(report["caution"]), icon=":material/info:")
+    for column, (key, title) in zip(st.columns(4), SCORES.items(), strict=True):
+        ceiling = f"ceiling {number(report['ceiling'][key])}" if report["ceiling"] else None
+        column.metric(title, number(report[key]), ceiling, delta_color="off", delta_arrow="off")
+    for note in reference.notes:
+        st.caption(plain(note))
+
+
+def disagreement_map(result: RunResult, reference: Reference, run: str) -> None:
+    """Where the two maps differ."""
+    view = state.run_view(result)
+    named = state.kept("hidden landcover", lambda: view.landcover_layer(result.legend, shown=False))
+    other = state.kept("reference", lambda: reference_layer(reference))
+    differ = state.kept("disagreement", lambda: disagreement_layer(result.landcover, reference))
+    classes = state.kept(
+        "both classes", lambda: class_legend(result.legend.scheme, result.landcover.codes, reference.codes)
+    )
+    legend = [*DISAGREEMENT_LEGEND[:2], ("Classes of both maps", ""), *classes]
+    layers, credit = [*view.base(), other, named, differ], str(result.scene["attribution"])
+    state.show_map(layers, key=f"agreement {run}", legend=legend, legend_title="Disagreement", attribution=credit)
+
+
+def show(result: RunResult, found: Agreement, reference: Reference, run: str) -> None:
+    """Scores, figures and the disagreement map."""
+    report = found.to_json()
+    scores(report, reference, simulated=result.scene["kind"] == "simulated")
+    st.subheader("What clustering costs, what naming costs")
+    st.plotly_chart(state.kept("ceiling", lambda: ceiling_figure(report)), key="ceiling")
+    st.caption("The ceiling is what the same clusters would reach if each had the name that fits the reference best.")
+    st.subheader("Where they differ")
+    disagreement_map(result, reference, run)
+    title, choice = st.columns([3, 2], vertical_alignment="bottom")
+    title.subheader("Which classes are confused")
+    cells = ["share of the row", "pixels"]
+    counts = choice.segmented_control("Cells show", cells, default=cells[0], key="cells", required=True, **KEEP)
+    by_pixels = counts == cells[1]
+    confusion = state.kept(f"confusion {by_pixels}", lambda: confusion_figure(report, counts=by_pixels))
+    st.plotly_chart(confusion, key="confusion")
+    st.subheader("Class by class")
+    st.plotly_chart(state.kept("class by class", lambda: class_figure(report)), key="classes")
+    rows = [{title: row[key] for key, title in COLUMNS.items()} for row in report["classes"]]
+    share = st.column_config.NumberColumn(format="%.3f")
+    formats = {COLUMNS[key]: share for key in ("producers", "users", "f1", "iou")}
+    st.dataframe(rows, hide_index=True, width="stretch", column_config=formats, placeholder="–")
+    st.download_button(
+        "Download agreement.json",
+        json.dumps(report, indent=2),
+        "agreement.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
 st.title("Agreement")
 result, run = state.result(), state.run_id() or ""
-if result.scene["kind"] == "simulated":
-    st.warning(
-        "This scene is **simulated**, and so is its reference: the figures say nothing of any real place.",
-        icon=":material/science:",
-    )
+state.subject(str(result.scene["title"]), simulated=result.scene["kind"] == "simulated")
 with st.expander("Compare with another map", expanded=result.reference is None, icon=":material/compare:"):
     choose_reference(run)
-if result.reference is None:
+if result.agreement is None or result.reference is None:
     st.info("This map has not been compared with a reference yet.", icon=":material/fact_check:")
-show(result, run)
+else:
+    show(result, result.agreement, result.reference, run)

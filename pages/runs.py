@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from s2dash.dashboard import state
-from s2dash.dashboard.texts import plain
-from s2dash.errors import S2DashError
+from s2dash.dashboard.files import person_path
+from s2dash.dashboard.texts import plain, run_agreement, run_facts
 from s2dash.store import RunRecord
 
 STATUS = {
@@ -18,74 +18,70 @@ STATUS = {
     "cancelled": ":gray-badge[cancelled]",
     "interrupted": ":orange-badge[interrupted]",
 }
+ON_A_PAGE = 12
 
 
 def export(record: RunRecord) -> None:
     """Write the files of a run into a folder of the person's choice."""
-    folder = st.text_input("Folder", key=f"folder {record.id}", placeholder="/home/me/maps/region")
+    folder = st.text_input("Folder for the maps and tables", key=f"folder {record.id}", placeholder="/home/me/maps")
     if st.button("Write files", key=f"export {record.id}", disabled=not folder.strip(), icon=":material/save:"):
-        try:
-            files = state.workspace().export(record.id, Path(folder.strip()).expanduser())
-        except S2DashError as error:
-            state.say_error(error)
-        else:
-            st.success(f"Written: {', '.join(files)}", icon=":material/check_circle:")
+        with state.said(), st.spinner("Writing …"):
+            files = state.workspace().export(record.id, Path(person_path(folder)))
+            st.success(plain(f"Written: {', '.join(files)}"), icon=":material/check_circle:")
 
 
 def rename(record: RunRecord) -> None:
     """Give a run another title."""
-    title = st.text_input("Title", record.title, key=f"title {record.id}")
+    title = st.text_input("Title", record.title, key=f"title {record.id} {record.title}")
     if st.button("Rename", key=f"rename {record.id}", disabled=not title.strip() or title == record.title):
-        state.workspace().store.rename_run(record.id, title.strip())
-        st.rerun()
+        with state.said():
+            state.workspace().store.rename_run(record.id, title.strip())
+            st.rerun()
 
 
 def delete(record: RunRecord) -> None:
     """Delete a run, after a second thought."""
     sure = st.checkbox("Delete it with all decisions; this cannot be undone", key=f"sure {record.id}")
     if st.button("Delete", key=f"delete {record.id}", disabled=not sure, icon=":material/delete:"):
-        state.workspace().delete(record.id)
-        if st.session_state.get("run") == record.id:
-            del st.session_state["run"]
-        st.rerun()
+        with state.said():
+            state.workspace().delete(record.id)
+            st.rerun()
 
 
 def row(record: RunRecord) -> None:
     """One run."""
-    summary, settings = record.summary, record.settings
+    finished = record.status == "finished"
     with st.container(border=True):
-        what, scores, actions = st.columns([5, 3, 2], vertical_alignment="center")
-        with what:
-            shown = " :violet-badge[shown]" if record.id == state.run_id() else ""
-            st.markdown(f"**{plain(record.title)}** {STATUS[record.status]}{shown}")
-            st.caption(
-                f"{record.created:%d %b %Y, %H:%M} UTC · {settings.get('method')} K = {settings.get('k')}, "
-                f"seed {settings.get('seed')} · {plain(Path(str(record.scene.get('location', ''))).name)}"
-            )
-            if record.error:
-                st.caption(f":red[{plain(record.error)}]")
-        with scores:
-            if summary.get("overall") is not None:
-                st.markdown(f"agreement **{summary['overall']:.3f}** of {summary['ceiling']:.3f}")
-                st.caption(plain(str(summary["reference"])))
-            elif record.status == "finished":
-                st.caption("not compared with a reference")
+        what, scores, actions = st.columns([6, 3, 2], vertical_alignment="center")
+        shown = " :violet-badge[shown]" if record.id == state.run_id() else ""
+        what.markdown(f"**{plain(record.title)}** {STATUS[record.status]}{shown}")
+        source = Path(str(record.scene.get("location", ""))).name
+        what.caption(plain(f"{record.created:%d %b %Y, %H:%M} UTC · {run_facts(record)} · {source}"))
+        if record.error:
+            what.caption(f":red[{plain(record.error)}]")
+        reached = run_agreement(record)
+        scores.markdown(plain(reached) if reached else "")
+        scores.caption(plain(record.summary["reference"] if reached else "not compared" if finished else ""))
         with actions:
-            finished = record.status == "finished"
-            if finished and st.button("Open", key=f"open {record.id}", width="stretch", type="primary"):
+            if finished and st.button("Open", key=f"open {record.id}", width="stretch", icon=":material/map:"):
                 state.show_run(record.id)
-                st.switch_page("pages/clusters.py")
-            with st.popover("More", width="stretch"):
-                if finished:
-                    export(record)
-                    rename(record)
-                if record.status != "running":
+                st.switch_page("pages/clusters.py", query_params={"run": record.id})
+            if record.status != "running":
+                with st.popover("More", width="stretch"):
+                    if finished:
+                        export(record)
+                        st.divider()
+                        rename(record)
+                        st.divider()
                     delete(record)
 
 
 st.title("Runs")
 records = state.workspace().store.runs()
 if not records:
-    st.info("No runs yet. Make a map on the page *Clusters*.", icon=":material/history:")
-for record in records:
+    state.nothing()
+at = 0
+if len(records) > ON_A_PAGE:
+    at = st.pagination(-(-len(records) // ON_A_PAGE), key=f"runs_page {len(records)}") - 1
+for record in records[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
     row(record)

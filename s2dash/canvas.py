@@ -26,8 +26,8 @@ from s2dash.progress import Progress, steps
 from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, SchemeMap
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
-RASTER_ERRORS = (RasterioError, CPLE_BaseError, OSError)
-"""What reading a raster may raise."""
+RASTER_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
+"""What reading a raster may raise; the last where its name is no text that GDAL takes."""
 
 _SIDE = 1024
 """Side of the blocks that are warped at a time, pixels: the tile size of WorldCover."""
@@ -145,7 +145,8 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except RASTER_ERRORS as error:
-        reason = "it is not a raster, or damaged or truncated" if path.is_file() else "there is no such file"
+        kind = "it is a folder" if path.is_dir() else "there is no such file"
+        reason = "it is not a raster, or damaged or truncated" if path.is_file() else kind
         raise NotARasterError(
             f"The reference {path} cannot be read: {reason} ({error}). Give another file, or fetch it again."
         ) from error

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import rasterio
+from rasterio.errors import RasterioError
+
 from s2dash.export.cog import write_class_cog
 from s2dash.export.folder import output_folder
 from s2dash.export.scene import write_scene
@@ -23,6 +26,8 @@ DEMO_DAY = date(2021, 7, 1)
 """Day the demo scene shows."""
 DEMO_CLOUDS = 0.05
 """Share of the demo scene under clouds."""
+DEMO_FILES = ("scene.tif", "truth.tif")
+"""The scene and its truth."""
 
 
 def make_demo_scene(
@@ -62,3 +67,12 @@ def make_demo_scene(
         SceneRequest(str(folder / "scene.tif")),
         ReferenceSettings(path=str(folder / "truth.tif"), year=DEMO_DAY.year),
     )
+
+
+def made_by_demo(path: Path) -> bool:
+    """Whether a file is a simulated one of an earlier demo, which a new one may replace."""
+    try:
+        with rasterio.open(path) as file:
+            return "SIMULATED" in file.tags()
+    except RasterioError:
+        return False

@@ -50,6 +50,10 @@ class FeatureError(S2DashError):
     """An index or texture cannot be computed from the bands there are."""
 
 
+class SampleError(S2DashError):
+    """No sample of pixels can be drawn as asked: its size or its seed is out of range."""
+
+
 class ClusteringError(S2DashError):
     """The pixels cannot be clustered as asked."""
 

@@ -26,6 +26,8 @@ DEFAULT_INDICES = ("NDVI", "NDWI", "NDBI")
 """Indices computed when none are named."""
 DEFAULT_SAMPLE = 100_000
 """Pixels drawn for statistics and for fitting."""
+MAX_TEXTURE = 255
+"""Largest texture window, pixels: every block is read with half of it around, and 2.5 km is no longer local."""
 _FLOOR = 1e-4
 """Least reflectance that enters an index: noise below zero would send ratios to infinity."""
 _LIMIT = 10.0
@@ -79,8 +81,10 @@ class Texture:
     """Side of the window, pixels; odd."""
 
     def __post_init__(self) -> None:
-        if self.size < 3 or self.size % 2 == 0:
-            raise FeatureError(f"The texture window must be an odd number of pixels from 3 up, not {self.size}.")
+        if not 3 <= self.size <= MAX_TEXTURE or self.size % 2 == 0:
+            raise FeatureError(
+                f"The texture window must be an odd number of pixels from 3 to {MAX_TEXTURE}, not {self.size}."
+            )
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,7 @@ def build_features(
 
     Raises:
         FeatureError: If an index is unknown or needs a band the scene lacks.
+        SampleError: If sample size or seed is out of range.
         NoValidPixelsError: If no pixel is valid.
         ModelMismatchError: If `scaler` is for other features.
     """

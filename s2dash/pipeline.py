@@ -19,7 +19,8 @@ from s2dash.annotation.annotate import AnswerBook, annotate
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.cards import build_cards
 from s2dash.annotation.legend import Legend
-from s2dash.clustering import ClusterMap, cluster
+from s2dash.annotation.registry import annotator
+from s2dash.clustering import ClusterMap, check_k, cluster
 from s2dash.comparison import Agreement, agreement
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE, Texture, build_features
 from s2dash.landcover import LandCoverMap
@@ -96,17 +97,24 @@ class ReferenceSettings:
             return SchemeMap(self.scheme, "worldcover", self.codes).then(load_scheme_map("worldcover", target))
         return load_scheme_map(self.scheme, target)
 
-    def load(self, scene: Scene, scheme: ClassScheme) -> Reference:
+    def load(self, scene: Scene, scheme: ClassScheme, *, progress: Progress | None = None) -> Reference:
         """Read it onto the scene's grid.
+
+        Args:
+            scene: The scene.
+            scheme: The scheme of the result.
+            progress: Where to report.
 
         Raises:
             ReferenceMapError: If it cannot be read or does not overlap.
             SchemeError: If its codes cannot be translated.
         """
         if not self.path:
-            return load_worldcover(scene, year=self.year or 2021, scheme=scheme)
+            return load_worldcover(scene, year=self.year or 2021, scheme=scheme, progress=progress)
         translate = self.scheme_map(scheme.name)
-        return load_reference(Path(self.path), grid=scene.grid, scheme=scheme, scheme_map=translate, year=self.year)
+        return load_reference(
+            Path(self.path), grid=scene.grid, scheme=scheme, scheme_map=translate, year=self.year, progress=progress
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -141,6 +149,8 @@ class RunResult:
     """Seconds per step."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the run began."""
+    name: str = ""
+    """What the person calls it."""
 
     @property
     def year(self) -> int | None:
@@ -178,6 +188,7 @@ class RunResult:
                 "notes": list(self.reference.notes),
             }
         return {
+            "name": self.name,
             "started": self.started.isoformat(),
             "settings": self.settings.to_json(),
             "scene": dict(self.scene),
@@ -200,8 +211,8 @@ def run_chain(
 ) -> RunResult:
     """Make a land-cover map of a scene, and compare it with a reference if one is given.
 
-    The reference is read first: an unusable one is found out before minutes are spent on the map. Nothing of it
-    reaches clusters or names.
+    Settings are checked and the reference is read first: what is unusable is found out before minutes are spent on the
+    map. Nothing of the reference reaches clusters or names.
 
     Args:
         scene: The scene.
@@ -219,6 +230,9 @@ def run_chain(
     started = datetime.now(UTC)
     timings: dict[str, float] = {}
     scheme = load_scheme(settings.scheme)
+    for name in settings.annotators:
+        annotator(name)
+    check_k(settings.k)
     compared = None
     if reference is not None:
         with _timed(timings, "reference"):
@@ -254,7 +268,8 @@ def run_chain(
             book=book,
             progress=Stage(watch, 0.85, 0.95),
         )
-    described = describe_scene(scene)
+    with _timed(timings, "description"):
+        described = describe_scene(scene, valid=clusters.labels)
     described["notes"] = [*described.get("notes", []), *features.notes]
     if request is not None:
         described["request"] = request.to_json()

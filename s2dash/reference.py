@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import box, polygon
+from rasterio.enums import ColorInterp
 
 from s2dash.canvas import (
     RASTER_ERRORS,
@@ -86,7 +87,7 @@ def load_reference(
     grid: GeoBox,
     scheme: ClassScheme,
     scheme_map: SchemeMap | None = None,
-    band: int = 1,
+    band: int | None = None,
     title: str | None = None,
     year: int | None = None,
     progress: Progress | None = None,
@@ -102,7 +103,7 @@ def load_reference(
         grid: The scene's grid.
         scheme: The scheme of the result.
         scheme_map: How the file's codes become codes of `scheme`; by default they already are.
-        band: Band of the file, from 1.
+        band: Band of the file, from 1; by default the only one it has besides an alpha band.
         title: What to call it; by default the file's own title, or its name.
         year: Year it shows; by default from the file's tags or name.
         progress: Told about each block.
@@ -111,12 +112,14 @@ def load_reference(
         NotARasterError: If the file cannot be read.
         MissingCRSError: If it does not say where it lies.
         NoOverlapError: If it holds no data on the grid.
-        ReferenceMapError: If it holds other than whole numbers, or nothing but unknown codes.
+        ReferenceMapError: If it has several bands and none is named, holds other than whole numbers, or nothing but
+            unknown codes.
         SchemeError: If `scheme_map` leads to another scheme.
     """
     canvas = ClassCanvas(grid, scheme=scheme, scheme_map=scheme_map)
     path = Path(path)
     with reading(path), open_georeferenced(path) as dataset:
+        band = _only_band(path, dataset) if band is None else band
         if not 1 <= band <= dataset.count:
             raise ReferenceMapError(f"{path} has {dataset.count} band(s), so there is no band {band}.")
         canvas.paint(dataset, band=band, source=str(path), progress=progress or Silent())
@@ -241,6 +244,16 @@ def _finish(
         overlap_percent=100.0 * canvas.filled / canvas.codes.size,
         notes=notes,
     )
+
+
+def _only_band(path: Path, dataset: Any) -> int:
+    bands = [band for band in dataset.indexes if dataset.colorinterp[band - 1] != ColorInterp.alpha]
+    if len(bands) != 1:
+        raise ReferenceMapError(
+            f"The reference {path} has {len(bands)} bands, and a map of classes has one: is it an image? If one of "
+            "them holds the classes, take it out, for example with gdal_translate -b 1 FILE CLASSES.tif."
+        )
+    return int(bands[0])
 
 
 def _paint_file(canvas: ClassCanvas, path: Path, progress: Progress) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from s2dash.errors import NoValidPixelsError
+from s2dash.errors import NoValidPixelsError, SampleError
 from s2dash.grid import blocks
 from s2dash.parallel import ordered_map
 from s2dash.progress import Progress, Silent, steps
@@ -17,6 +17,9 @@ from s2dash.types import NumberArray
 
 MAX_BLOCKS = 100
 """A larger scene is sampled from this many of its blocks, spread evenly: a tenth of a tile says what the tile holds."""
+MAX_SAMPLE = 5_000_000
+"""Most pixels drawn: with features and the fit they take about 1 GiB."""
+_MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ def draw_sample(
         progress: Where to report.
 
     Raises:
+        SampleError: If size or seed is out of range.
         NoValidPixelsError: If no pixel is valid.
     """
+    _check(size, seed)
     every = blocks(scene.grid)
     picks = np.unique(np.linspace(0, len(every) - 1, min(len(every), max_blocks)).round().astype(int))
     drawn = _draw_from(scene, [(int(pick), every[pick]) for pick in picks], size, seed, progress or Silent())
@@ -65,6 +70,15 @@ def draw_sample(
             "saturated. Choose another date or area, or loosen the mask."
         )
     return drawn
+
+
+def _check(size: int, seed: int) -> None:
+    if not 1 <= size <= MAX_SAMPLE:
+        raise SampleError(
+            f"A sample has 1 to {MAX_SAMPLE:,} pixels, not {size:,}. Some ten thousand say what a scene holds."
+        )
+    if not 0 <= seed <= _MAX_SEED:
+        raise SampleError(f"The seed {seed} is not between 0 and {_MAX_SEED}. Any number there will do, 0 for example.")
 
 
 def _draw_from(scene: Scene, chosen: list[tuple[int, Window]], size: int, seed: int, progress: Progress) -> PixelSample:

@@ -19,6 +19,9 @@ from s2dash.types import BoolArray, FloatArray, NumberArray
 
 Kind = Literal["local", "simulated", "stac"]
 
+LEAST_NUMBER, MOST_NUMBER = -5000, 1e6
+"""What lies beyond is a fill value that nobody declared (-9999, -32768, -3.4e38, 1e20), whatever the scale."""
+
 
 class PixelSource(Protocol):
     """Where digital numbers come from, window by window; safe to read from several threads."""
@@ -229,11 +232,14 @@ class Scene:
 
 
 def has_data(numbers: NumberArray) -> BoolArray:
-    """True where every band holds data: not 0 in integer bands, finite in float bands.
+    """True where every band holds data: not 0 in integer bands, finite in float bands, and no fill value in either.
 
     Args:
         numbers: Shape (band, …).
     """
-    if np.issubdtype(numbers.dtype, np.floating):
-        return np.asarray(np.isfinite(numbers).all(axis=0))
-    return np.asarray((numbers != 0).all(axis=0))
+    if np.issubdtype(numbers.dtype, np.floating):  # comparisons with NaN are false
+        return np.asarray(((numbers > LEAST_NUMBER) & (numbers < MOST_NUMBER)).all(axis=0))
+    known = numbers != 0
+    if np.issubdtype(numbers.dtype, np.signedinteger):
+        known &= numbers > LEAST_NUMBER
+    return np.asarray(known.all(axis=0))

@@ -164,7 +164,7 @@ def load_scheme_map(source: str, target: str) -> SchemeMap:
     for row in table["maps"]:
         if (row["source"], row["target"]) == (source, target):
             return SchemeMap(source, target, {int(code): int(to) for code, to in row["codes"].items()})
-    known = ", ".join(sorted({row["source"] for row in table["maps"] if row["target"] == target}))
+    known = ", ".join(sorted({target, *(row["source"] for row in table["maps"] if row["target"] == target)}))
     raise SchemeError(f"No map from {source!r} to {target!r} is known. Known sources for {target!r}: {known}.")
 
 
@@ -182,6 +182,8 @@ def read_scheme_map(path: Path, *, target: str) -> SchemeMap:
         content = content["reference"].get("to_worldcover")
     try:
         codes = {int(code): int(to) for code, to in content.items()}
+        if not codes:
+            raise ValueError("empty")
     except (AttributeError, TypeError, ValueError) as error:
         raise SchemeError(
             f'{path} should hold an object such as {{"1": 80, "2": 10}}, at the top or under "reference.to_worldcover".'

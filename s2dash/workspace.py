@@ -12,7 +12,7 @@ from s2dash.annotation.legend import Legend
 from s2dash.demo import DEMO_PROJECT, DEMO_SETTINGS, DEMO_TITLE, make_demo_scene
 from s2dash.errors import Cancelled, S2DashError
 from s2dash.export.folder import output_folder
-from s2dash.export.run_files import RUN_FILES, read_run, write_run
+from s2dash.export.run_files import RUN_FILES, earlier_files, read_run, write_run
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings, run_chain
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.scene import Scene
@@ -155,15 +155,19 @@ class Workspace:
         """
         self._decide(run_id, lambda legend: legend.redo(who=who or person()))
 
-    def compare_with(self, run_id: str, reference: ReferenceSettings) -> None:
+    def compare_with(self, run_id: str, reference: ReferenceSettings, *, progress: Progress | None = None) -> None:
         """Compare a finished run with a reference map.
 
         Raises:
             ReferenceMapError: If the map cannot be read or does not overlap.
             SceneError: If the scene has gone.
+            Cancelled: If the person stopped it; the comparison before stays.
         """
+        watch = progress or Silent()
+        watch.report(0.0, "Opening the run")
         result = self.open_run(run_id)
-        found = reference.load(self.scene(run_id), result.legend.scheme)
+        found = reference.load(self.scene(run_id), result.legend.scheme, progress=Stage(watch, 0.1, 0.8))
+        watch.report(0.8, "Writing the comparison")
         self._rewrite(run_id, replace(result, reference=found, reference_settings=reference))
 
     def export(self, run_id: str, folder: Path) -> list[str]:
@@ -173,9 +177,9 @@ class Workspace:
             Names of the files.
 
         Raises:
-            OutputError: If they cannot be written.
+            OutputError: If they cannot be written, or would replace files that no run made.
         """
-        with output_folder(folder, owns=RUN_FILES) as staging:
+        with output_folder(folder, owns=earlier_files(folder)) as staging:
             return [path.name for path in write_run(self.open_run(run_id), staging)]
 
     def delete(self, run_id: str) -> None:

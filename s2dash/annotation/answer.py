@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from json import dumps
@@ -32,10 +32,12 @@ class ClusterCard:
     """Interquartile range of reflectance per band."""
     indices: Mapping[str, float]
     """Median of each spectral index, by its standard name."""
+    mean: Mapping[str, float] = field(default_factory=dict)
+    """Mean reflectance per band, for the person; no annotator sees it. Empty in runs made before it was kept."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that is shown, so that an answer is never asked for twice."""
+        """A hash of all that annotators are shown, so that an answer is never asked for twice."""
         tables = (self.median, self.spread, self.indices)
         rounded = [{name: round(float(value), 6) for name, value in table.items()} for table in tables]
         shown = [self.cluster, self.pixels, *rounded]

@@ -33,8 +33,8 @@ def build_cards(
 ) -> dict[int, ClusterCard]:
     """Describe every cluster that has pixels.
 
-    Medians are taken over a seeded sample of each cluster's pixels; indices are the medians of the pixels' indices,
-    not indices of the median spectrum.
+    Medians and means are taken over a seeded sample of each cluster's pixels; indices are the medians of the pixels'
+    indices, not indices of the median spectrum.
 
     Returns:
         Cards by cluster number.
@@ -68,6 +68,7 @@ def build_cards(
             median=dict(zip(scene.bands, (float(value) for value in middle), strict=True)),
             spread=dict(zip(scene.bands, (float(value) for value in high - low), strict=True)),
             indices=known,
+            mean=dict(zip(scene.bands, map(float, reflectance.mean(axis=1, dtype=np.float64)), strict=True)),
         )
     return cards
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from s2dash.cli.output import Console, add_output_options
 from s2dash.cli.run import show
-from s2dash.demo import DEMO_SETTINGS, make_demo_scene
+from s2dash.demo import DEMO_FILES, DEMO_SETTINGS, made_by_demo, make_demo_scene
 from s2dash.export.folder import output_folder
-from s2dash.export.run_files import RUN_FILES, write_run
+from s2dash.export.run_files import earlier_files, write_run
 from s2dash.pipeline import run_chain
 from s2dash.progress import Stage
 
@@ -27,12 +28,14 @@ def add_parser(commands: Any) -> None:
 
 def handle(options: argparse.Namespace, console: Console) -> None:
     """Simulate, write, run."""
+    owned = earlier_files(options.out, also=[name for name in DEMO_FILES if not made_by_demo(options.out / name)])
     request, reference = make_demo_scene(
         options.out, size=options.size, seed=options.seed, progress=Stage(console, 0.0, 0.3)
     )
     result = run_chain(
         request.load(), DEMO_SETTINGS, reference=reference, request=request, progress=Stage(console, 0.3, 1.0)
     )
-    with output_folder(options.out, owns=RUN_FILES) as staging:
-        written = [path.name for path in write_run(result, staging)]
-    show(result, console, name="demo", out=options.out, files=["scene.tif", "truth.tif", *written])
+    with output_folder(options.out, owns=owned) as staging:
+        result = replace(result, name="demo")
+        written = [path.name for path in write_run(result, staging, beside=DEMO_FILES)]
+    show(result, console, out=options.out, files=[*DEMO_FILES, *written])

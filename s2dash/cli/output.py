@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +46,8 @@ class Console:
         lead = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{lead}error: {text}", file=sys.stderr)
         if self.json:
-            print(json.dumps({"error": text}, ensure_ascii=False))
+            with suppress(OSError):  # standard output may be what failed
+                print(json.dumps({"error": text}, ensure_ascii=False), flush=True)
 
     def result(self, content: dict[str, Any]) -> None:
         """Print the result for a program, if asked for."""
@@ -62,7 +64,7 @@ class Console:
             table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
-        RichConsole(soft_wrap=False, highlight=False).print(table)
+        RichConsole(soft_wrap=False, highlight=False, emoji=False).print(table)
 
     def line(self, text: str) -> None:
         """Print a line for a person."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS
 from s2dash.errors import ReferenceMapError
 from s2dash.export.folder import output_folder
-from s2dash.export.run_files import RUN_FILES, write_run
+from s2dash.export.run_files import earlier_files, write_run
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
 from s2dash.names import check_run_name
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings, run_chain
@@ -55,16 +56,16 @@ def add_parser(commands: Any) -> None:
 
 def handle(options: argparse.Namespace, console: Console) -> None:
     """Run the chain and write its files."""
-    if options.name:
-        check_run_name(options.name)
+    name = check_run_name(options.name) if options.name else ""
     reference = reference_from(options)
-    with output_folder(options.out, owns=RUN_FILES) as staging:
+    with output_folder(options.out, owns=earlier_files(options.out)) as staging:
         request = request_from(options)
         result = run_chain(
             request.load(), settings_from(options), reference=reference, request=request, progress=console
         )
+        result = replace(result, name=name)
         written = [path.name for path in write_run(result, staging)]
-    show(result, console, name=options.name, out=options.out, files=written)
+    show(result, console, out=options.out, files=written)
 
 
 def settings_from(options: argparse.Namespace) -> RunSettings:
@@ -103,14 +104,12 @@ def reference_from(options: argparse.Namespace) -> ReferenceSettings | None:
     return ReferenceSettings(path=path, scheme=options.reference_scheme or "worldcover", year=year)
 
 
-def show(result: RunResult, console: Console, *, name: str, out: Path, files: list[str]) -> None:
+def show(result: RunResult, console: Console, *, out: Path, files: list[str]) -> None:
     """Print what the run made."""
     legend = result.legend
     areas = result.landcover.area_ha()
     report = result.agreement.to_json() if result.agreement else None
-    console.result(
-        {"name": name, "out": str(out), "files": files, **result.to_json(), "agreement": report, "queue": legend.queue}
-    )
+    console.result({**result.to_json(), "out": str(out), "files": files, "agreement": report, "queue": legend.queue})
     rows = []
     for cluster, entry in legend.entries.items():
         answer = max(entry.answers, key=lambda given: given.confidence, default=None)
@@ -142,10 +141,8 @@ def show_agreement(report: Mapping[str, Any], console: Console) -> None:
         ["", "reached", "ceiling"],
         [[title, share_text(report[key]), share_text(report["ceiling"][key])] for key, title in scores.items()],
     )
-    unknown = report["reference"]["unknown"]
-    if unknown:
-        codes = ", ".join(f"{code} ({count} pixels)" for code, count in unknown.items())
-        console.line(f"Codes of the reference that are not known and not scored: {codes}")
+    console.line(f"Compared on {report['n']:,} pixels, {100 * report['coverage']:.3g} % of the scene.")
+    console.line(report["caution"])
 
 
 def _names(text: str) -> tuple[str, ...]:

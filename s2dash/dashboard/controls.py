@@ -28,19 +28,29 @@ class _Controls(folium.MacroElement):
     _template = Template("""
         {% macro header(this, kwargs) %}
         <style>
-            .leaflet-container { background: #DDE1E4; font-size: 13px; }
-            @media (prefers-color-scheme: dark) { .leaflet-container { background: #24272B; } }
+            /* The colours of the page around the map, light or dark, as Streamlit hands them in. */
+            .leaflet-container { --s2-paper: var(--background-color, #FFFFFF); --s2-ink: var(--text-color, #202124);
+                background: color-mix(in srgb, var(--s2-ink) 13%, var(--s2-paper)); font-size: 13px; }
             .leaflet-image-layer.s2-crisp { image-rendering: pixelated; }
             .leaflet-control-layers-overlays label > span { display: flex; align-items: center; gap: 5px; }
-            .leaflet-control-layers-expanded, .s2-panel { background: rgba(255, 255, 255, .94); color: #202124; }
+            .leaflet-container .leaflet-control-layers-expanded, .s2-panel,
+            .leaflet-container .leaflet-control-scale-line, .leaflet-container .leaflet-control-attribution
+                { background: color-mix(in srgb, var(--s2-paper) 92%, transparent); color: var(--s2-ink); }
+            .leaflet-container .leaflet-control-scale-line { border-color: var(--s2-ink); text-shadow: none; }
+            .leaflet-container .leaflet-control-attribution a { color: inherit; }
+            .leaflet-container .leaflet-bar a { background: var(--s2-paper); color: var(--s2-ink);
+                border-color: color-mix(in srgb, var(--s2-ink) 25%, var(--s2-paper)); }
+            .leaflet-container .leaflet-bar a.leaflet-disabled { opacity: .6; }
             .leaflet-control-layers-overlays { max-width: 230px; overflow-wrap: anywhere; }
-            .s2-opacity { display: block; width: 120px; height: 14px; margin: 1px 0 5px 20px; accent-color: #4A6785; }
-            .s2-panel { border-radius: 5px; padding: 7px 10px; box-shadow: 0 1px 5px rgba(0, 0, 0, .4);
-                max-height: 46vh; max-width: 230px; overflow-y: auto; line-height: 1.35; }
-            .s2-panel b { display: block; margin-bottom: 3px; }
+            .s2-opacity { display: block; width: 120px; height: 14px; margin: 1px 0 5px 20px; accent-color: #4A8C74; }
+            .leaflet-control-layers input[type=checkbox] { accent-color: #4A8C74; }
+            .s2-panel { border-radius: 5px; padding: 6px 10px; box-shadow: 0 1px 5px rgba(0, 0, 0, .4);
+                max-width: 230px; overflow-y: auto; line-height: 1.35; }
+            .s2-panel summary { font-weight: 600; cursor: pointer; }
+            .s2-panel b { display: block; margin: 5px 0 1px; font-weight: 600; }
             .s2-row { display: flex; align-items: flex-start; gap: 7px; overflow-wrap: anywhere; }
             .s2-swatch { flex: none; width: 13px; height: 13px; margin-top: 2px; border-radius: 2px;
-                box-shadow: inset 0 0 0 1px rgba(0, 0, 0, .35); }
+                box-shadow: inset 0 0 0 1px rgba(128, 128, 128, .6); }
             .s2-home { font: 18px/30px sans-serif; }
         </style>
         {% endmacro %}
@@ -116,8 +126,9 @@ class _Controls(folium.MacroElement):
                     return label;
                 }
             });
+            var list = null;
             if (layers.length) {
-                var list = new List(null, null, {
+                list = new List(null, null, {
                     collapsed: map.getSize().x < 480,
                     sortLayers: true,  // what lies on top stands on top
                     sortFunction: function (a, b) { return layers.indexOf(b) - layers.indexOf(a); }
@@ -133,13 +144,21 @@ class _Controls(folium.MacroElement):
             var Legend = L.Control.extend({
                 options: { position: 'bottomright' },
                 onAdd: function () {
-                    var panel = still(L.DomUtil.create('div', 's2-panel s2-legend'));
-                    if (heading) { L.DomUtil.create('b', '', panel).textContent = heading; }
+                    var panel = still(L.DomUtil.create('details', 's2-panel s2-legend'));
+                    panel.open = map.getSize().x >= 480;
+                    L.DomUtil.create('summary', '', panel).textContent = heading || 'Legend';
                     legend.forEach(function (entry) {
+                        if (!entry[1]) { L.DomUtil.create('b', '', panel).textContent = entry[0]; return; }
                         var row = L.DomUtil.create('div', 's2-row', panel);
                         L.DomUtil.create('span', 's2-swatch', row).style.background = entry[1];
                         L.DomUtil.create('span', '', row).textContent = entry[0];
                     });
+                    function fit() {  // as high as the list of layers above it leaves room for
+                        var above = list ? list.getContainer().offsetHeight + 20 : 0;
+                        panel.style.maxHeight = Math.max(map.getSize().y - above - 50, 90) + 'px';
+                    }
+                    fit();
+                    map.on('resize', fit);
                     return panel;
                 }
             });
@@ -175,8 +194,8 @@ def map_controls(
     Args:
         layers: Name and layer, the lowest first; the list shows the lowest last.
         bounds: ((south, west), (north, east)) that the map opens on.
-        legend: Pairs of text and `#RRGGBB`.
-        legend_title: Heading of the legend.
+        legend: Pairs of text and `#RRGGBB`; a text without a colour is a heading.
+        legend_title: Heading of the legend, on which it folds.
         attribution: Whose data are shown.
         memory: Under what name the browser keeps where the person had moved the map; empty keeps nothing.
     """

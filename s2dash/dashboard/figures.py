@@ -132,7 +132,7 @@ def area_figure(
     )
     figure.update_xaxes(
         title=f"{title}, ha",
-        range=[0, max([*areas.values(), 0.0]) * 1.3 or 1.0],
+        range=[0, max([*areas.values(), 0.0]) * 1.45 or 1.0],
         showgrid=True,
         zeroline=False,
         separatethousands=True,

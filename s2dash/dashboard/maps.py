@@ -6,7 +6,7 @@ import json
 import math
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -18,9 +18,17 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from s2dash.dashboard.assets import PUBLIC_CDN, MapAssets
-from s2dash.dashboard.pictures import MAX_SIDE, Picture, PictureArray, png_bytes, webp_bytes
+from s2dash.dashboard.pictures import (
+    MAX_SIDE,
+    Picture,
+    PictureArray,
+    indexed_png,
+    png_bytes,
+    thin_labels,
+    webp_bytes,
+)
 from s2dash.errors import GridMismatchError, MissingCRSError
-from s2dash.types import NumberArray
+from s2dash.types import LabelArray, NumberArray
 
 if TYPE_CHECKING:
     import folium
@@ -192,6 +200,42 @@ def picture_layer(
     return MapLayer(name=name, url=url, bounds=bounds, opacity=opacity, shown=shown, crisp=not imagery)
 
 
+@dataclass(frozen=True)
+class WarpedLabels:
+    """A cluster or class map in the projection of web maps, ready to be coloured again and again."""
+
+    codes: LabelArray
+    """Shape (y, x); 0 where there is nothing."""
+    bounds: Bounds
+    """Its outer edges."""
+
+
+def warp_labels(labels: LabelArray, grid: GeoBox, *, max_side: int = MAX_SIDE) -> WarpedLabels:
+    """A map of any size, warped by nearest neighbour to at most `max_side` pixels a side."""
+    thinned, coarse = thin_labels(labels, grid, max_side=max_side)
+    rgba = np.zeros((*thinned.shape, 4), dtype=np.uint8)
+    rgba[..., 0] = thinned
+    rgba[..., 3] = 255
+    warped, bounds = warp_to_web_mercator(rgba, coarse, max_side=max_side)
+    return WarpedLabels(np.ascontiguousarray(warped[..., 0]), bounds)
+
+
+def label_layer(
+    name: str, labels: WarpedLabels, colours: Mapping[int, str], *, opacity: float = 1.0, shown: bool = True
+) -> MapLayer:
+    """A warped map in colours.
+
+    Args:
+        name: See `MapLayer`.
+        labels: See `warp_labels`.
+        colours: `#RRGGBB` by code; codes without a colour are transparent.
+        opacity: At first, 0-1.
+        shown: Whether it is switched on at first.
+    """
+    encoded = b64encode(indexed_png(labels.codes, colours)).decode("ascii")
+    return MapLayer(name, f"data:image/png;base64,{encoded}", labels.bounds, opacity, shown)
+
+
 def scene_map(
     layers: Sequence[MapLayer],
     *,
@@ -214,7 +258,7 @@ def scene_map(
     Args:
         layers: May be empty.
         bounds: What to show at first; defaults to all layers.
-        legend: Pairs of text and `#RRGGBB`.
+        legend: Pairs of text and `#RRGGBB`; a text without a colour is a heading.
         legend_title: Heading of the legend.
         attribution: Whose data are shown.
         draw: Let the person draw a rectangle or a polygon.

@@ -4,73 +4,158 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
-from s2dash.dashboard.assets import MapAssets, find_assets
+from s2dash.dashboard.assets import find_assets
 from s2dash.dashboard.maps import MapLayer, scene_map
+from s2dash.dashboard.server import Server
 from s2dash.dashboard.texts import plain
 from s2dash.dashboard.view import ClusterView, SceneView
-from s2dash.errors import S2DashError
-from s2dash.jobs import Job, JobBoard
+from s2dash.errors import S2DashError, StoreError
+from s2dash.jobs import Job
 from s2dash.pipeline import RunResult
 from s2dash.progress import Progress
 from s2dash.sources.request import SceneRequest
 from s2dash.workspace import Workspace
 
+T = TypeVar("T")
+
 ROOT = Path(__file__).resolve().parents[2]
 """Folder of `app.py`."""
+_PATIENCE = 3.0
+"""How long a page waits for a scene to be opened before it shows the progress instead, s."""
 
 
-@st.cache_resource(show_spinner=False)
-def workspace() -> Workspace:
-    """The workspace all sessions of this server share: `S2DASH_WORKSPACE`, or `workspace/` beside the app."""
+@st.cache_resource(show_spinner="Opening the workspace …")
+def server() -> Server:
+    """The shared part; made once.
+
+    Raises:
+        StoreError: If the workspace cannot be opened.
+    """
     folder = Path(os.environ.get("S2DASH_WORKSPACE") or ROOT / "workspace")
-    return Workspace.open(folder, url=os.environ.get("S2DASH_DATABASE") or None)
+    space = Workspace.open(folder, url=os.environ.get("S2DASH_DATABASE") or None)
+    return Server(workspace=space, assets=find_assets(ROOT / "static"))
 
 
-@st.cache_resource(show_spinner=False)
-def board() -> JobBoard:
-    """The jobs of this server."""
-    return JobBoard()
+def workspace() -> Workspace:
+    """The workspace."""
+    return server().workspace
 
 
-@st.cache_resource(show_spinner=False)
-def assets() -> MapAssets:
-    """The map's browser files."""
-    return find_assets(ROOT / "static")
+# ---- every rerun
+
+
+def begin() -> None:
+    """What comes first in every rerun: jobs that ended, the first start, and which run is shown."""
+    if "jobs" not in st.session_state:
+        st.session_state["jobs"] = {}
+        if "run" not in st.query_params and (last := recall("scene")):
+            st.session_state["scene_request"] = last
+    _settle_jobs()
+    _choose_run()
+    if run_id() is None and (job := server().first_start()):
+        _own(job)
+    for running in server().board.running():  # what others began, or this session before a reload
+        if not server().is_opening(running.id):
+            st.session_state["jobs"].setdefault(running.id, False)
 
 
 def run_id() -> str | None:
-    """The run that is shown: the one in the address, else the newest complete one."""
-    wanted = st.session_state.get("run") or st.query_params.get("run")
-    complete = [record.id for record in workspace().store.runs() if record.status == "finished"]
-    chosen = wanted if wanted in complete else next(iter(complete), None)
-    if chosen is not None:
-        st.session_state["run"] = chosen
-    return chosen
+    """The run that is shown."""
+    shown: str | None = st.session_state.get("run")
+    return shown
 
 
 def show_run(chosen: str) -> None:
     """Make a run the one that is shown, and its scene the present scene."""
     st.session_state["run"] = chosen
-    st.session_state.pop("scene_request", None)
+    if st.session_state.pop("scene_request", None) is not None:
+        remember("scene", None)
+
+
+def _choose_run() -> None:
+    """The run asked for in the address, else the one shown before, else the newest; the address says which."""
+    complete = [record.id for record in server().finished_runs()]
+    asked, written = st.query_params.get("run"), st.session_state.get("address")
+    if asked is not None and asked != written:  # a link, or the browser's way back
+        if asked in complete:
+            show_run(asked)
+        else:
+            _say_later("warning", f"There is no finished run {asked[:80]} here. The newest one is shown.")
+    shown = run_id()
+    if shown not in complete:
+        shown = next(iter(complete), None)
+    st.session_state["run"] = shown
+    # An address without a run, met again on the way back, stays: writing into it would cut the way off.
+    if shown is not None and (asked != shown) and (asked is not None or written != shown):
+        st.query_params["run"] = shown
+    st.session_state["address"] = shown
+
+
+# ---- the run that is shown
+
+
+def shown_run() -> RunResult | None:
+    """The run that is shown with all decisions; None, having said why, where it cannot be opened, or there is none."""
+    chosen = run_id()
+    if chosen is None:
+        return None
+    try:
+        with st.spinner("Opening the run …", show_time=True):
+            return server().open_run(chosen)
+    except S2DashError as error:
+        say_error(error)
+        return None
 
 
 def result() -> RunResult:
-    """The run that is shown, with all decisions; ends the page with a hint where there is none."""
-    chosen = run_id()
-    if chosen is None:
-        st.info("There is no finished map yet. Start one on the page *Clusters*.", icon=":material/info:")
+    """The run that is shown with all decisions; ends the page with what to do where there is none."""
+    found = shown_run()
+    if found is None:
+        nothing()
         st.stop()
-    return workspace().open_run(chosen)
+    return found
+
+
+def kept(kind: str, make: Callable[[], T]) -> T:
+    """Something made of the run that is shown, kept until the next decision."""
+    return server().kept(kind, run_id() or "", make)
+
+
+def run_view(found: RunResult) -> ClusterView:
+    """The pictures of the run that is shown; says so where its scene cannot be shown."""
+    chosen = run_id() or ""
+    asked = SceneRequest.from_json(workspace().store.run(chosen).scene)
+    scene, job = server().open_scene(asked, patience=_PATIENCE)
+    if scene is None and job.running:
+        _watch_opening(job.id)
+    elif scene is None:
+        st.warning(f"The map is shown without its imagery. {plain(job.error)}", icon=":material/image_not_supported:")
+    elif scene.scene.grid != found.clusters.grid:
+        st.warning("The scene of this run has changed since; the map is shown alone.", icon=":material/warning:")
+        scene = None
+    return server().cluster_view(chosen, found, scene, of=asked)
+
+
+@st.fragment(run_every=4.0)
+def follow(chosen: str, decisions: int) -> None:
+    """Show what others decide on the same run within seconds."""
+    with suppress(StoreError):
+        if len(workspace().store.events(chosen)) != decisions:
+            st.rerun()
+
+
+# ---- the present scene
 
 
 def request() -> SceneRequest | None:
-    """The scene a new run would use: the one opened last in this session, else that of the run that is shown."""
+    """The scene a new run would use: the one opened last, else that of the run that is shown."""
     if "scene_request" in st.session_state:
         return SceneRequest.from_json(json.loads(st.session_state["scene_request"]))
     chosen = run_id()
@@ -78,112 +163,173 @@ def request() -> SceneRequest | None:
 
 
 def show_scene(chosen: SceneRequest) -> None:
-    """Make a scene the present one.
+    """Make a scene the present one, in this session and after a restart.
 
     Raises:
-        SceneError: If it cannot be read; the scene before stays.
+        SceneError: If it cannot be opened; the scene before stays.
     """
-    scene_view(json.dumps(chosen.to_json()))
+    with st.spinner("Opening the scene …"):
+        chosen.load()
+    server().forget_failure(chosen)
     st.session_state["scene_request"] = json.dumps(chosen.to_json())
-
-
-@st.cache_resource(max_entries=4, show_spinner="Opening the scene …")
-def scene_view(asked: str) -> SceneView:
-    """The pictures of a scene, asked for as JSON."""
-    return SceneView(SceneRequest.from_json(json.loads(asked)).load())
+    remember("scene", st.session_state["scene_request"])
 
 
 def present_scene() -> SceneView | None:
-    """The present scene; None, with a note, where it cannot be opened any more."""
+    """The present scene; None, having said why, where there is none to show."""
     asked = request()
     if asked is None:
+        nothing(elsewhere=False)
         return None
-    try:
-        return scene_view(json.dumps(asked.to_json()))
-    except S2DashError as error:
-        st.warning(plain(f"The scene cannot be opened: {error}"), icon=":material/image_not_supported:")
+    view, job = server().open_scene(asked, patience=_PATIENCE)
+    if view is not None:
+        return view
+    if job.running:
+        _watch_opening(job.id)
         return None
+    st.warning(f"The scene cannot be opened. {plain(job.error)}", icon=":material/image_not_supported:")
+    if st.button("Try again", icon=":material/refresh:"):
+        server().forget_failure(asked)
+        st.rerun()
+    return None
 
 
-@st.cache_resource(max_entries=4, show_spinner="Opening the run …")
-def _run_view(chosen: str, written: str) -> ClusterView:  # noqa: ARG001 - `written` makes a rewritten run a new one
-    scene: SceneView | None = None
-    try:
-        scene = scene_view(json.dumps(SceneRequest.from_json(workspace().store.run(chosen).scene).to_json()))
-    except S2DashError:
-        scene = None  # shown on grey; the page says why
-    return ClusterView(workspace().open_run(chosen).clusters, scene)
-
-
-def run_view() -> ClusterView:
-    """The pictures of the run that is shown."""
-    chosen = run_id() or ""
-    record = workspace().store.run(chosen)
-    view = _run_view(chosen, str(record.finished))
-    if view.scene is None:
-        st.warning("The scene of this run has gone; the map is shown without imagery.", icon=":material/warning:")
-    return view
-
-
-@st.cache_resource(max_entries=24, show_spinner=False)
-def kept_layer(kind: str, chosen: str, version: int, _make: Callable[[], MapLayer]) -> MapLayer:  # noqa: ARG001
-    """A layer that changes with the legend, kept until the next decision."""
-    return _make()
-
-
-def show_map(layers: list[MapLayer], *, key: str, height: int = 620, **options: Any) -> None:
-    """Show layers on a map that keeps its view from rerun to rerun."""
-    from streamlit_folium import st_folium
-
-    figure = scene_map(layers, assets=assets(), remember_view=key, **options)
-    st_folium(figure, key=key, height=height, width=None, use_container_width=True, returned_objects=[])
+# ---- long work
 
 
 def start_job(title: str, work: Callable[[Progress], Any]) -> None:
-    """Start long work whose progress the side bar shows."""
-    st.session_state["job"] = board().start(title, work).id
+    """Start long work whose progress the side bar of every session shows."""
+    _own(server().board.start(title, work))
 
 
-def present_job() -> Job | None:
-    """The job this session started, or joined."""
-    return board().get(st.session_state.get("job"))
+def _own(job: Job) -> None:
+    st.session_state["jobs"][job.id] = True
+
+
+def busy() -> bool:
+    """Whether this session waits for work of its own."""
+    jobs = [server().board.get(job) for job, own in st.session_state["jobs"].items() if own]
+    return any(job is not None and job.running for job in jobs)
 
 
 def job_panel() -> None:
-    """Progress of the present job with a stop button; shows the new run when it is done."""
-    job = present_job()
-    if job is None:
-        return
-    if job.running:
-        _watch_job()
-        return
-    del st.session_state["job"]
-    if job.state == "done":
-        if isinstance(job.result, str):
-            show_run(job.result)
-        st.toast(f"{job.title}: done", icon=":material/check_circle:")
-        st.rerun()
-    st.session_state["job_error"] = job.error
-
-
-def job_error() -> None:
-    """Say why the last job did not finish, until the person goes on."""
-    if text := st.session_state.pop("job_error", None):
-        say_error(text)
+    """Progress of all work under way, with a way to stop it."""
+    if st.session_state["jobs"]:
+        _watch_jobs()
 
 
 @st.fragment(run_every=1.0)
-def _watch_job() -> None:
-    job = present_job()
+def _watch_jobs() -> None:
+    for job_id in st.session_state["jobs"]:
+        _watch(job_id, width="stretch")
+
+
+@st.fragment(run_every=0.5)
+def _watch_opening(job_id: str) -> None:
+    with st.container(border=True):
+        _watch(job_id, width="content")
+
+
+def _watch(job_id: str, *, width: Literal["stretch", "content"]) -> None:
+    job = server().board.get(job_id)
     if job is None or not job.running:
         st.rerun()
-    assert job is not None
-    left = job.remaining_s
-    st.progress(
-        job.tracker.share, text=f"**{job.title}** · {job.tracker.text}" + (f" · {left:.0f} s left" if left else "")
-    )
-    if st.button("Stop", icon=":material/stop_circle:", key="stop_job", width="stretch"):
+    left = f" · {job.remaining_s:.0f} s left" if job.remaining_s else ""
+    step = "Stopping …" if job.tracker.cancelled else f"{job.tracker.text}{left}"
+    st.progress(job.tracker.share, text=f"**{plain(job.title)}**  \n{plain(step)}")
+    if st.button("Stop", icon=":material/stop_circle:", key=f"stop {job.id}", width=width):
         job.tracker.cancel()
+
+
+def _settle_jobs() -> None:
+    """Say how work ended; a new map of one's own is shown."""
+    shared, watched = server(), st.session_state["jobs"]
+    for job_id, own in list(watched.items()):
+        job = shared.board.get(job_id)
+        if job is not None and job.running:
+            continue
+        del watched[job_id]
+        if job is None:
+            continue
+        if job.state == "failed":
+            _say_later("error", job.error)
+        elif job.state == "cancelled":
+            st.toast(plain(job.error), icon=":material/stop_circle:")
+        elif isinstance(job.result, str) and not own and run_id() is not None:
+            st.toast(f"{plain(job.title)}: done. Choose it under *Map shown*.", icon=":material/check_circle:")
+        else:
+            if isinstance(job.result, str):
+                show_run(job.result)
+            st.toast(f"{plain(job.title)}: done", icon=":material/check_circle:")
+
+
+def nothing(*, elsewhere: bool = True) -> None:
+    """What to do where there is no run to show."""
+    if run_id() is not None:
+        return
+    if busy() or st.session_state["jobs"]:
+        st.info(
+            "The first map is being made: the side bar shows how far. It appears here when it is ready.",
+            icon=":material/hourglass:",
+        )
+        return
+    st.info("There is no finished map yet. Make one of a scene of yours, or of the demo.", icon=":material/info:")
+    with st.container(horizontal=True):
+        if st.button("Make the demo", icon=":material/science:"):
+            _own(server().start_demo())
+            st.rerun()
+        if elsewhere:
+            st.page_link("pages/imagery.py", label="Choose a scene", icon=":material/satellite_alt:")
+
+
+# ---- what is remembered
+
+
+def recall(name: str) -> Any:
+    """What `remember` kept under a name, by whatever session; None for nothing."""
+    return workspace().store.get_setting(f"dashboard.{name}")
+
+
+def remember(name: str, value: Any) -> None:
+    """Keep something for the next start; what the store refuses, such as an address with a password, is not kept."""
+    with suppress(StoreError):
+        workspace().store.set_setting(f"dashboard.{name}", value)
+
+
+def seed(key: str, default: T, *, saved: Any = None, options: Collection[Any] | None = None) -> None:
+    """Give a widget its first value, and see that it is always one of the options.
+
+    Args:
+        key: Of the widget.
+        default: Where nothing better is known.
+        saved: What it was when it was last used.
+        options: What can be chosen; of a list, every item.
+    """
+    value = st.session_state.get(key, saved if saved is not None else default)
+    if options is not None:
+        if isinstance(default, list):
+            value = [item for item in value if item in options] if isinstance(value, list | tuple) else default
+        elif value not in options:
+            value = default
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+# ---- on the page
+
+
+def show_map(layers: list[MapLayer], *, key: str, height: int = 560, **options: Any) -> None:
+    """Show layers on a map that keeps its view from rerun to rerun."""
+    from streamlit_folium import st_folium
+
+    figure = scene_map(layers, assets=server().assets, remember_view=key, **options)
+    st_folium(figure, key=key, height=height, width=None, use_container_width=True, returned_objects=[])
+
+
+def subject(what: str, *, simulated: bool) -> None:
+    """What the page is about, in bold; says "simulated" where it is."""
+    badge = " :orange-badge[:material/science: simulated: shows no real place]" if simulated else ""
+    st.markdown(f"**{plain(what)}**{badge}")
 
 
 def say_error(error: object) -> None:
@@ -191,13 +337,21 @@ def say_error(error: object) -> None:
     st.error(plain(error), icon=":material/error:")
 
 
-def ensure_demo() -> None:
-    """On the first start, make the demo run in the background; other sessions join the same job."""
-    space = workspace()
-    if run_id() is not None or present_job() is not None:
-        return
-    running = board().running()
-    if running:
-        st.session_state["job"] = running[0].id
-    elif not space.store.runs():
-        start_job("Making the demo", lambda progress: space.ensure_demo(progress=progress))
+@contextmanager
+def said(*, later: bool = False) -> Iterator[None]:
+    """Show a failure of the block in words, here or on top of the page that is drawn next, and go on."""
+    try:
+        yield
+    except S2DashError as error:
+        _say_later("error", str(error)) if later else say_error(error)
+
+
+def messages() -> None:
+    """Say what happened since the last rerun."""
+    for kind, text in st.session_state.pop("messages", []):
+        show = st.error if kind == "error" else st.warning
+        show(plain(text), icon=f":material/{kind}:")
+
+
+def _say_later(kind: str, text: str) -> None:
+    st.session_state.setdefault("messages", []).append((kind, text))

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
+from s2dash.annotation.legend import Legend
 from s2dash.clustering.model import ClusterMap
 from s2dash.colours import UNDECIDED_COLOUR, cluster_colours, scheme_colours
-from s2dash.dashboard.maps import MapLayer, picture_layer
+from s2dash.dashboard.maps import MapLayer, WarpedLabels, label_layer, picture_layer, warp_labels
 from s2dash.dashboard.pictures import (
     Composite,
     Picture,
     Stretch,
     class_picture,
+    composite_bands,
     disagreement_picture,
     highlight_picture,
-    label_picture,
+    jpeg_bytes,
+    mask_picture,
     scene_picture,
     scene_stretch,
     thin_labels,
-    webp_bytes,
 )
+from s2dash.dashboard.shelf import Shelf
+from s2dash.errors import TooFewBandsError
 from s2dash.landcover import LandCoverMap
+from s2dash.progress import Progress, Silent, Stage
 from s2dash.reference import Reference
 from s2dash.scene import Scene
 from s2dash.schemes import UNDECIDED, ClassScheme
 from s2dash.sources.describe import describe_scene
 from s2dash.types import LabelArray
 
-T = TypeVar("T")
-
-
 CARD_SIDE = 420
 """Longest side of a cluster's picture, pixels of the scene."""
+_COMPOSITES: tuple[Composite, ...] = ("true colour", "false colour")
 
 
 class SceneView:
@@ -41,7 +43,23 @@ class SceneView:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self._kept = _Kept()
+        self._kept = Shelf()
+
+    def prepare(self, progress: Progress | None = None) -> SceneView:
+        """Make all that the page of the scene shows.
+
+        Raises:
+            SceneError: If a part of the scene cannot be read.
+            Cancelled: If the person stopped it.
+        """
+        watch = progress or Silent()
+        self._kept.get("about", lambda: describe_scene(self.scene, progress=Stage(watch, 0.0, 0.7)))
+        for done, kind in enumerate(self.composites):
+            watch.report(0.7 + 0.1 * done, "Making its pictures")
+            self.layer(kind)
+        _ = self.mask
+        watch.report(1.0, "Done")
+        return self
 
     @property
     def about(self) -> dict[str, Any]:
@@ -53,6 +71,29 @@ class SceneView:
         """One stretch for all pictures of the scene."""
         return self._kept.get("stretch", lambda: scene_stretch(self.scene))
 
+    @property
+    def composites(self) -> tuple[Composite, ...]:
+        """The composites that the scene has the bands for, the best first."""
+
+        def possible(kind: Composite) -> bool:
+            try:
+                composite_bands(kind, self.scene.bands)
+            except TooFewBandsError:
+                return False
+            return True
+
+        return tuple(kind for kind in _COMPOSITES if possible(kind))
+
+    @property
+    def mask(self) -> tuple[MapLayer, tuple[tuple[str, str], ...]] | None:
+        """What the scene classification hides, as a layer with its legend; None where there is none."""
+
+        def make() -> tuple[MapLayer, tuple[tuple[str, str], ...]] | None:
+            made = mask_picture(self.scene)
+            return made and (picture_layer("Masked", made[0], opacity=0.55), made[1])
+
+        return self._kept.get("mask", make)
+
     def picture(self, kind: Composite, *, max_side: int = 1600) -> Picture:
         """A composite of the scene."""
         return self._kept.get(
@@ -62,10 +103,14 @@ class SceneView:
 
     def layer(self, kind: Composite, *, shown: bool = True) -> MapLayer:
         """A composite as a layer of the map."""
-        return self._kept.get(
-            ("layer", kind, shown),
-            lambda: picture_layer(kind.capitalize(), self.picture(kind), imagery=True, shown=shown),
+        made = self._kept.get(
+            ("layer", kind), lambda: picture_layer(kind.capitalize(), self.picture(kind), imagery=True)
         )
+        return replace(made, shown=shown)
+
+    def base(self) -> list[MapLayer]:
+        """The composite that other layers lie on, true colour where possible; empty where none is."""
+        return [self.layer(kind) for kind in self.composites[:1]]
 
 
 class ClusterView:
@@ -74,42 +119,57 @@ class ClusterView:
     def __init__(self, clusters: ClusterMap, scene: SceneView | None) -> None:
         self.clusters, self.scene = clusters, scene
         self.colours = cluster_colours(max(clusters.n_clusters, 1))
-        self._kept = _Kept()
+        self._kept = Shelf()
 
-    def layer(self, *, opacity: float = 0.6, shown: bool = True) -> MapLayer:
+    def base(self) -> list[MapLayer]:
+        """The imagery under the map; empty where the scene has gone."""
+        return self.scene.base() if self.scene is not None else []
+
+    @property
+    def warped(self) -> WarpedLabels:
+        """The clusters as they lie on the map."""
+        return self._kept.get("warped", lambda: warp_labels(self.clusters.labels, self.clusters.grid))
+
+    def layer(self, *, opacity: float = 0.6) -> MapLayer:
         """The clusters as a layer of the map."""
+        return self._kept.get(
+            ("layer", opacity), lambda: label_layer("Clusters", self.warped, self.colours, opacity=opacity)
+        )
 
-        def make() -> MapLayer:
-            picture = label_picture(self.clusters.labels, grid=self.clusters.grid, colours=self.colours)
-            return picture_layer("Clusters", picture, opacity=opacity, shown=shown)
-
-        return self._kept.get(("layer", opacity, shown), make)
+    def landcover_layer(self, legend: Legend, *, opacity: float = 0.75, shown: bool = True) -> MapLayer:
+        """The clusters in the colours of their classes: what `legend.apply` gives, without its cost."""
+        named = scheme_colours(legend.scheme)
+        colours = {
+            cluster: named[
+                UNDECIDED if (entry := legend.entries.get(cluster)) is None or entry.code is None else entry.code
+            ]
+            for cluster in range(1, self.clusters.n_clusters + 1)
+        }
+        return label_layer("Land cover", self.warped, colours, opacity=opacity, shown=shown)
 
     def highlight(self, cluster: int) -> bytes:
-        """One cluster picked out for the person, WebP; on plain grey where the scene has gone."""
+        """One cluster picked out for the person, JPEG; on plain grey where there is no imagery."""
 
         def make() -> bytes:
             labels, _ = thin_labels(self.clusters.labels, self.clusters.grid, max_side=CARD_SIDE)
-            if self.scene is not None:
-                base = self.scene.picture("true colour", max_side=CARD_SIDE).rgba
+            imagery = self.scene is not None and self.scene.composites
+            if self.scene is not None and imagery:
+                base = self.scene.picture(self.scene.composites[0], max_side=CARD_SIDE).rgba
             else:
                 base = class_picture(labels, dict.fromkeys(range(1, 256), "#9A9A9A"))
-            return webp_bytes(highlight_picture(base, labels, cluster=cluster, tint=0.0 if self.scene else 0.8))
+            picture = highlight_picture(
+                base, labels, cluster=cluster, tint=0.0 if imagery else 0.8, min_side=2 * CARD_SIDE
+            )
+            return jpeg_bytes(picture)
 
         return self._kept.get(("highlight", cluster), make)
 
 
-def landcover_layer(landcover: LandCoverMap, *, opacity: float = 0.75, shown: bool = True) -> MapLayer:
-    """The named map as a layer."""
-    colours = scheme_colours(landcover.scheme) | {UNDECIDED: UNDECIDED_COLOUR}
-    picture = label_picture(landcover.codes, grid=landcover.grid, colours=colours)
-    return picture_layer("Land cover", picture, opacity=opacity, shown=shown)
-
-
 def reference_layer(reference: Reference, *, opacity: float = 0.75, shown: bool = False) -> MapLayer:
     """The reference as a layer."""
-    picture = label_picture(reference.codes, grid=reference.grid, colours=scheme_colours(reference.scheme))
-    return picture_layer(f"Reference: {reference.title}", picture, opacity=opacity, shown=shown)
+    warped = warp_labels(reference.codes, reference.grid)
+    colours = scheme_colours(reference.scheme)
+    return label_layer(f"Reference: {reference.title}", warped, colours, opacity=opacity, shown=shown)
 
 
 def disagreement_layer(
@@ -129,23 +189,3 @@ def class_legend(scheme: ClassScheme, *maps: LabelArray) -> list[tuple[str, str]
     found = set().union(*(np.flatnonzero(np.bincount(codes.ravel(), minlength=256)).tolist() for codes in maps))
     legend = [(cls.name, cls.colour) for cls in scheme.classes if cls.code in found]
     return [*legend, *([("Not named yet", UNDECIDED_COLOUR)] if UNDECIDED in found else [])]
-
-
-class _Kept:
-    """Values made at most once, whoever asks at the same time."""
-
-    def __init__(self) -> None:
-        self._values: dict[Any, Any] = {}
-        self._lock = threading.RLock()
-
-    def get(self, key: Any, make: Callable[[], T]) -> T:
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = make()
-            value: T = self._values[key]
-            return value
-
-
-def names_of(clusters: Mapping[int, str]) -> dict[int, str]:
-    """`3: Cropland` for every cluster."""
-    return {cluster: f"{cluster}: {name}" for cluster, name in clusters.items()}

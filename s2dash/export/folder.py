@@ -56,9 +56,13 @@ def output_folder(path: Path, *, owns: Iterable[str] = (), needed_bytes: int | N
     """
     folder = Path(path).absolute()
     made = _missing_folders(folder)
-    lock = _take_lock(folder)
     done = False
     root: Path | None = None
+    try:
+        lock = _take_lock(folder)
+    except BaseException:
+        _remove_folders(made)
+        raise
     try:
         try:
             for stale in sorted(folder.glob(f"{STAGING_PREFIX}*")):
@@ -71,6 +75,8 @@ def output_folder(path: Path, *, owns: Iterable[str] = (), needed_bytes: int | N
             raise _output_error(folder, error) from error
         try:
             yield root / "new"
+        except OutputError as error:  # a person knows nothing of the staging folder
+            raise OutputError(str(error).replace(str(root / "new"), str(folder))) from error
         except Exception as error:
             if _is_about(error, root):
                 raise _output_error(folder, error, root=root, needed=needed_bytes) from error
@@ -86,9 +92,7 @@ def output_folder(path: Path, *, owns: Iterable[str] = (), needed_bytes: int | N
             shutil.rmtree(root, ignore_errors=True)
         _release_lock(folder, lock)
         if not done:
-            for parent in made:
-                with suppress(OSError):
-                    parent.rmdir()
+            _remove_folders(made)
 
 
 def check_space(path: Path, needed_bytes: int) -> None:
@@ -150,6 +154,13 @@ def _missing_folders(folder: Path) -> list[Path]:
         raise _output_error(folder, error) from error
 
 
+def _remove_folders(made: Iterable[Path]) -> None:
+    """Remove the folders that were made, as far as they are empty."""
+    for place in made:
+        with suppress(OSError, ValueError):
+            place.rmdir()
+
+
 def _take_lock(folder: Path) -> int:
     """Lock the folder, making it where needed; the descriptor of the lock file.
 
@@ -168,8 +179,7 @@ def _take_lock(folder: Path) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(lock), path.stat()):
-                os.ftruncate(lock, 0)
-                os.write(lock, f"{os.getpid()}\n".encode())
+                _sign_lock(folder, lock)
                 return lock
             os.close(lock)
         except BlockingIOError:
@@ -182,9 +192,20 @@ def _take_lock(folder: Path) -> int:
         except FileNotFoundError:
             os.close(lock)
         except OSError as error:
-            os.close(lock)
+            with suppress(OSError):
+                os.close(lock)
             raise _output_error(folder, error) from error
     raise OutputError(f"The folder {folder} cannot be made or locked. Choose another folder.")
+
+
+def _sign_lock(folder: Path, lock: int) -> None:
+    """Write into a lock which process holds it; give it back where a full disk does not take even that."""
+    try:
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+    except OSError:
+        _release_lock(folder, lock)
+        raise
 
 
 def _release_lock(folder: Path, lock: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.legend import Legend
 from s2dash.clustering.model import ClusterMap
 from s2dash.colours import UNDECIDED_COLOUR, cluster_colours
-from s2dash.errors import GridMismatchError, StoreError
+from s2dash.errors import GridMismatchError, OutputError, StoreError
 from s2dash.export.cog import read_labels, write_class_cog
 from s2dash.export.folder import write_json
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings
@@ -30,10 +31,43 @@ RUN_FILES = (*RASTERS, *(f"{raster}.aux.xml" for raster in RASTERS), LEGEND, AGR
 """All a run may write: what a new run in the same folder replaces, or removes where it has none of it."""
 
 
-def write_run(result: RunResult, folder: Path) -> list[Path]:
+def earlier_files(folder: Path, *, also: Iterable[str] = ()) -> frozenset[str]:
+    """What an earlier run left in a folder, and a new one may therefore replace or remove.
+
+    A person's own `reference.tif` may well lie where the results are to go: it must be neither replaced by ours nor
+    removed because the new run has none.
+
+    Args:
+        folder: Where results are to go; need not be there.
+        also: Names of other files that will be written there, besides `RUN_FILES`.
+
+    Raises:
+        OutputError: If a file of such a name is there that no run made.
+    """
+    try:
+        record = json.loads((folder / RUN).read_text("utf-8"))
+        made = {RUN, *record["files"]} if "s2dash" in record["versions"] else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        made = set()
+    present = {name for name in (*RUN_FILES, *also) if os.path.lexists(folder / name)}
+    strangers = sorted(name for name in present if name.removesuffix(".aux.xml") not in made)
+    if strangers:
+        raise OutputError(
+            f"{folder} holds {', '.join(strangers)}, which no run of this program made and a run would replace. Choose "
+            "another folder for the results, or move what is there away."
+        )
+    return frozenset(RUN_FILES) & present
+
+
+def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = ()) -> list[Path]:
     """Write all files of a run into an existing folder.
 
     To leave nothing half-written, let `folder` be the staging folder of `s2dash.export.folder.output_folder`.
+
+    Args:
+        result: The run.
+        folder: Where to write.
+        beside: Names of files that were made for this run and lie in the same folder.
 
     Returns:
         The files a person should know of.
@@ -63,11 +97,14 @@ def write_run(result: RunResult, folder: Path) -> list[Path]:
             grid=result.reference.grid,
             names={cls.code: cls.name for cls in scheme.classes},
             colours={cls.code: cls.colour for cls in scheme.classes},
+            tags=_reference_tags(result, result.reference),
         )
         written.append(folder / REFERENCE)
-    for name, content in run_tables(result).items():
+    tables = run_tables(result)
+    written += [folder / name for name in tables]
+    tables[RUN]["files"] = [*beside, *(path.name for path in written)]
+    for name, content in tables.items():
         write_json(folder / name, content)
-        written.append(folder / name)
     return written
 
 
@@ -126,6 +163,7 @@ def read_run(folder: Path) -> RunResult:
             reference_settings=ReferenceSettings.from_json(chosen) if chosen and "path" in chosen else None,
             timings=run["timings_s"],
             started=datetime.fromisoformat(run["started"]),
+            name=run.get("name", ""),
         )
     except StoreError:
         raise
@@ -178,3 +216,10 @@ def _tags(result: RunResult) -> dict[str, str]:
     if scene.get("acquired"):
         tags["DATETIME"] = str(scene["acquired"])
     return tags
+
+
+def _reference_tags(result: RunResult, reference: Reference) -> dict[str, str]:
+    """What the reference says of itself, on the grid of a scene that may be simulated."""
+    tags = {name: text for name, text in _tags(result).items() if name != "DATETIME"}
+    tags |= {"TITLE": reference.title, "ATTRIBUTION": reference.attribution}
+    return tags | ({"YEAR": str(reference.year)} if reference.year is not None else {})

@@ -8,18 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from s2dash.grid import blocks, latitude_longitude_bounds, pixel_area_ha, pixel_size_m
+from s2dash.grid import blocks, latitude_longitude_bounds, pixel_area_ha, pixel_size_m, slices
 from s2dash.masking import SCL_NAMES
 from s2dash.parallel import ordered_map
 from s2dash.progress import Progress, Silent, steps
 from s2dash.scene import Scene, has_data
+from s2dash.types import NumberArray
 
 
-def describe_scene(scene: Scene, *, progress: Progress | None = None) -> dict[str, Any]:
+def describe_scene(
+    scene: Scene, *, valid: NumberArray | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
     """All one wants to know of a scene before working with it; reads the whole scene once.
 
     Args:
         scene: The scene.
+        valid: Which of its pixels are valid, where that is known already: shape (y, x), 0 or False where not. Then
+            only the scene classification is read, and the bands of blocks in which it masks something.
         progress: Where to report.
 
     Returns:
@@ -32,12 +37,15 @@ def describe_scene(scene: Scene, *, progress: Progress | None = None) -> dict[st
     windows = blocks(scene.grid)
 
     def count(window: Window) -> tuple[int, int, NDArray[np.int64] | None]:
-        data = has_data(scene.source.read(scene.bands, window))
         scl = scene.source.read_scl(window)
-        if scl is None:
-            return int(data.sum()), int(data.sum()), None
-        clear = data & scene.mask.valid(scl)
-        return int(data.sum()), int(clear.sum()), np.bincount(scl.ravel(), minlength=256)
+        seen = None if scl is None else scene.mask.valid(scl)
+        if valid is not None and (seen is None or seen.all()):
+            clear = filled = np.count_nonzero(valid[slices(window)])
+        else:
+            data = has_data(scene.source.read(scene.bands, window))
+            filled = np.count_nonzero(data)
+            clear = filled if seen is None else np.count_nonzero(data & seen)
+        return int(filled), int(clear), None if scl is None else np.bincount(scl.ravel(), minlength=256)
 
     counted = ordered_map(count, windows)
     for data, unmasked, found in steps(

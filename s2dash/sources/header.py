@@ -20,8 +20,9 @@ from rasterio.warp import transform_bounds
 from s2dash.errors import MissingCRSError, NotARasterError, SceneError, SceneNotFoundError
 from s2dash.grid import latitude_longitude_bounds
 
-GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-"""What a failing read raises: some of GDAL's errors come through without rasterio's clothes."""
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, UnicodeError)
+"""What a failing read raises: some of GDAL's errors come through without rasterio's clothes, and file names that are no
+UTF-8 do not even reach it."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,15 @@ class RasterFile:
         system = f"EPSG:{code}" if code else self.crs.to_wkt()
         grid = GeoBox((height, width), Affine(abs(across.a), 0, left, 0, -abs(across.e), top), system)
         try:
-            placed = bool(np.isfinite(latitude_longitude_bounds(grid)).all())
+            bounds = latitude_longitude_bounds(grid)
+            placed = bool(np.isfinite(bounds).all()) and max(abs(bounds[1]), abs(bounds[3])) < 90 + 1e-6
         except Exception:  # whatever PROJ makes of a local or engineering system
             placed = False
         if not placed:
             raise MissingCRSError(
-                f"The coordinate system of {self.path} cannot be turned into longitude and latitude. "
-                "Warp the file into a known one first, for example with gdalwarp -t_srs EPSG:32633."
+                f"The coordinates of {self.path} cannot be turned into longitude and latitude: they or their "
+                f"coordinate system ({system[:60]}) are wrong. Correct them, or warp the file into a known system "
+                "first, for example with gdalwarp -t_srs EPSG:32633."
             )
         return grid
 

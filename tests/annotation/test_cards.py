@@ -30,6 +30,7 @@ def test_medians_spreads_and_areas_are_those_of_the_pixels():
         for index, band in enumerate(scene.bands):
             values = reflectance[index][inside]
             assert card.median[band] == pytest.approx(np.median(values), abs=1e-5)
+            assert card.mean[band] == pytest.approx(np.mean(values), abs=1e-5)
             assert card.spread[band] == pytest.approx(np.subtract(*np.percentile(values, [75, 25])), abs=1e-5)
 
 

@@ -1,0 +1,46 @@
+"""What the page of labels lists: clusters in the order a person wants, and how much land each class has."""
+
+from __future__ import annotations
+
+from s2dash.annotation.legend import LegendEntry
+from s2dash.pipeline import RunResult
+
+FILTERS = ("All", "Waiting", "Changed")
+"""Which clusters to show: all, those a person must decide, those a person decided."""
+ORDERS = ("By number", "Largest first", "Least sure first")
+"""In which order."""
+
+
+def class_name(result: RunResult, code: int | None) -> str:
+    """Name of a class, or that there is none."""
+    return "unknown" if code is None else result.legend.scheme[code].name
+
+
+def chosen_entries(result: RunResult, *, show: str, order: str) -> list[LegendEntry]:
+    """The clusters to show, in order.
+
+    Args:
+        result: The run.
+        show: One of `FILTERS`.
+        order: One of `ORDERS`; alike ones stay in the order of their numbers.
+    """
+    entries = list(result.legend.entries.values())
+    if show == "Waiting":
+        entries = [entry for entry in entries if entry.code is None]
+    elif show == "Changed":
+        entries = [entry for entry in entries if entry.override is not None]
+    if order == "Largest first":
+        entries.sort(key=lambda entry: -result.cards[entry.cluster].pixels)
+    elif order == "Least sure first":
+        entries.sort(key=lambda entry: entry.confidence)
+    return entries
+
+
+def class_areas(result: RunResult) -> list[tuple[str, float, float]]:
+    """Name, hectares and share (0-1) of every class, the largest first; clusters nobody named are `unknown`."""
+    areas: dict[str, float] = {}
+    for cluster, entry in result.legend.entries.items():
+        name = class_name(result, entry.code)
+        areas[name] = areas.get(name, 0.0) + result.cards[cluster].area_ha
+    whole = sum(areas.values()) or 1.0
+    return [(name, area, area / whole) for name, area in sorted(areas.items(), key=lambda item: (-item[1], item[0]))]

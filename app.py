@@ -7,7 +7,7 @@ import logging
 import streamlit as st
 
 from s2dash.dashboard import state
-from s2dash.dashboard.texts import plain, run_agreement, run_facts, unique_titles
+from s2dash.dashboard.texts import plain, run_facts, unique_titles
 from s2dash.errors import S2DashError
 
 PAGES = [
@@ -37,8 +37,7 @@ def run_choice(run: str | None) -> None:
         state.show_run(picked)
         st.rerun()
     shown = records[run]
-    facts = [run_facts(shown), run_agreement(shown), f"{shown.created:%d %b %Y, %H:%M} UTC"]
-    st.caption("  \n".join(plain(fact) for fact in facts if fact))
+    st.caption(plain(run_facts(shown)) + "  \n" + plain(f"{shown.created:%d %b %Y, %H:%M} UTC"))
 
 
 ICON = str(state.ROOT / "static" / "icon.png")
@@ -54,7 +53,8 @@ try:
         run_choice(state.run_id())
         state.job_panel()
     state.messages()
-    page.run()
+    with state.frame():
+        page.run()
 except S2DashError as error:
     state.say_error(error)
 except Exception:

@@ -14,7 +14,7 @@ from s2dash.dashboard.figures import ceiling_figure, class_figure, confusion_fig
 from s2dash.dashboard.files import person_path
 from s2dash.dashboard.pictures import DISAGREEMENT_LEGEND
 from s2dash.dashboard.texts import comparison, plain
-from s2dash.dashboard.view import class_legend, disagreement_layer, reference_layer
+from s2dash.dashboard.view import disagreement_layer, named_legend, reference_layer
 from s2dash.pipeline import ReferenceSettings, RunResult
 from s2dash.reference import Reference
 
@@ -96,9 +96,7 @@ def disagreement_map(result: RunResult, reference: Reference, run: str) -> None:
     named = state.kept("hidden landcover", lambda: view.landcover_layer(result.legend, shown=False))
     other = state.kept("reference", lambda: reference_layer(reference))
     differ = state.kept("disagreement", lambda: disagreement_layer(result.landcover, reference))
-    classes = state.kept(
-        "both classes", lambda: class_legend(result.legend.scheme, result.landcover.codes, reference.codes)
-    )
+    classes = state.kept("both classes", lambda: named_legend(result.legend, reference))
     legend = [*DISAGREEMENT_LEGEND[:2], ("Classes of both maps", ""), *classes]
     layers, credit = [*view.base(), other, named, differ], str(result.scene["attribution"])
     state.show_map(layers, key=f"agreement {run}", legend=legend, legend_title="Disagreement", attribution=credit)
@@ -136,6 +134,7 @@ def show(result: RunResult, found: Agreement, reference: Reference, run: str) ->
     )
 
 
+state.framed()
 st.title("Agreement")
 result, run = state.result(), state.run_id() or ""
 state.subject(str(result.scene["title"]), simulated=result.scene["kind"] == "simulated")

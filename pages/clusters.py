@@ -127,6 +127,7 @@ def charts(result: RunResult, names: dict[int, str], colours: dict[int, str]) ->
         st.plotly_chart(figure, key="areas")
 
 
+state.framed()
 st.title("Clusters")
 result = state.shown_run()
 left, right = st.columns([2, 1], gap="medium")

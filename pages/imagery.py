@@ -13,6 +13,7 @@ from s2dash.dashboard.texts import plain, scene_facts, scene_figures
 from s2dash.dashboard.view import SceneView
 from s2dash.errors import S2DashError, UnnamedBandsError
 from s2dash.masking import MaskRule
+from s2dash.sources.load import SIMULATED
 from s2dash.sources.request import SceneRequest
 
 SOURCES = ["Path", "Upload", "Simulation"]
@@ -85,7 +86,7 @@ def choose() -> None:
         return
     uploads = state.workspace().folder / "scenes" / "uploads"
     try:
-        location = image if source == "Simulation" else locate(image, uploads=uploads)
+        location = image if str(image).startswith(SIMULATED) else locate(image, uploads=uploads)
         state.show_scene(SceneRequest(location, scl=locate(classes, uploads=uploads), **chosen))
     except UnnamedBandsError as error:
         state.say_error(error)
@@ -102,8 +103,6 @@ def show(view: SceneView) -> None:
     about, provenance = view.about, view.scene.provenance
     layers = [view.layer(kind, shown=kind == view.composites[0]) for kind in reversed(view.composites)]
     layers += [view.mask[0]] if view.mask else []
-    if not view.composites:
-        st.info("The scene lacks the bands for a picture in true or false colour.", icon=":material/info:")
     key, legend, credit = f"imagery {provenance.location}", view.mask[1] if view.mask else (), provenance.attribution
     state.show_map(layers, key=key, legend=legend, legend_title="Masked", attribution=credit)
     for column, (name, value) in zip(st.columns(4), scene_figures(about).items(), strict=True):
@@ -131,6 +130,7 @@ def details(view: SceneView) -> None:
             st.dataframe(table, hide_index=True, width="stretch", column_config={"share": share})
 
 
+state.framed()
 st.title("Area & imagery")
 left, right = st.columns([2, 1], gap="medium")
 with left:

@@ -9,9 +9,9 @@ import streamlit as st
 
 from s2dash.annotation.legend import LegendEntry
 from s2dash.dashboard import state
-from s2dash.dashboard.labels import FILTERS, ORDERS, chosen_entries, class_areas, class_name
+from s2dash.dashboard.labels import FILTERS, ORDERS, chosen_entries, class_areas, class_name, event_lines, votes_line
 from s2dash.dashboard.texts import plain
-from s2dash.dashboard.view import ClusterView, class_legend
+from s2dash.dashboard.view import ClusterView, named_legend
 from s2dash.pipeline import RunResult
 from s2dash.workspace import person
 
@@ -22,6 +22,7 @@ DECIDED = {
     "nobody": "waits for a person",
 }
 ON_A_PAGE = 8
+UNKNOWN = 0  # no class has this code; a box cannot hold None
 
 
 def set_class(run: str, cluster: int, place: str) -> None:
@@ -29,7 +30,7 @@ def set_class(run: str, cluster: int, place: str) -> None:
     now = st.session_state
     with state.said(later=True):
         code, why = now[f"class {place}"], now[f"why {place}"]
-        state.workspace().override(run, cluster, code, who=now.get("who", ""), why=why)
+        state.workspace().override(run, cluster, code or None, who=now.get("who", ""), why=why)
 
 
 def step(way: Callable[..., None], run: str) -> None:
@@ -50,10 +51,7 @@ def decisions(result: RunResult, run: str) -> None:
     redo.button("Redo", icon=":material/redo:", disabled=not legend.can_redo, args=(space.redo, run), **wide)
     with st.expander(f"History ({len(legend.events)})", icon=":material/history:"):
         for event in legend.history[:30]:
-            change = f"{event.cluster}: {class_name(result, event.before)} → {class_name(result, event.after)}"
-            why = f" ({event.why})" if event.why else ""
-            when = f"{event.when:%d %b %Y, %H:%M} UTC"
-            st.caption(f"**{event.kind}** {plain(change)}  \n{plain(f'{event.who}, {when}{why}')}")
+            st.caption("  \n".join(plain(line) for line in event_lines(result, event)))
         if not legend.events:
             st.caption("Nobody has changed anything yet.")
 
@@ -65,31 +63,25 @@ def answers(result: RunResult, entry: LegendEntry) -> None:
         text = f"**{plain(answer.annotator)}**: {class_name(result, answer.code)}{second} ({answer.confidence:.0%})"
         st.progress(answer.confidence, text=text)
         st.caption(plain(" · ".join(answer.evidence)))
-    if entry.vote.tally:
-        tally = ", ".join(f"{one.count} for {class_name(result, code)}" for code, one in entry.vote.tally.items())
-        st.caption(plain(f"Votes: {tally}"))
-    else:
-        st.caption("Nobody could name it.")
+    st.caption(plain(votes_line(result, entry)))
     if entry.override is not None:
-        event = entry.override
-        reason = f": {event.why}" if event.why else ""
-        st.caption(plain(f"Set by {event.who} on {event.when:%d %b %Y, %H:%M} UTC{reason}"))
+        st.caption(plain(f"Set by {event_lines(result, entry.override)[1]}"))
 
 
 def override_box(result: RunResult, entry: LegendEntry, run: str) -> None:
     """Where a person decides; stored the moment it happens."""
-    codes: list[int | None] = [*result.legend.scheme.codes, None]
+    codes = [*result.legend.scheme.codes, UNKNOWN]
     seen = sum(event.cluster == entry.cluster for event in result.legend.events)  # others' clusters reset nothing here
     place = f"{run} {entry.cluster} {seen}"
     chosen = st.selectbox(
         "Class",
         codes,
-        index=codes.index(entry.code),
-        format_func=lambda code: class_name(result, code),
+        index=codes.index(entry.code or UNKNOWN),
+        format_func=lambda code: class_name(result, code or None),
         key=f"class {place}",
     )
     st.text_input("Why (optional)", key=f"why {place}", placeholder="e.g. visited in June")
-    label = "Accept" if chosen == entry.code else "Set class"
+    label = "Accept" if chosen == (entry.code or UNKNOWN) else "Set class"
     st.button(
         label,
         key=f"set {place}",
@@ -110,6 +102,14 @@ def areas(result: RunResult) -> None:
     st.dataframe(rows, hide_index=True, width="stretch", column_config=columns)
 
 
+def landcover_map(result: RunResult, view: ClusterView, run: str) -> None:
+    """The map as it is named now."""
+    layers = [*view.base(), state.kept("landcover", lambda: view.landcover_layer(result.legend))]
+    legend, credit = named_legend(result.legend), str(result.scene["attribution"])
+    key = f"labels {run}"
+    state.show_map(layers, key=key, height=400, legend=legend, legend_title="Land cover", attribution=credit)
+
+
 def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: str) -> None:
     """One cluster: picture, answers, decision."""
     card = result.cards[entry.cluster]
@@ -124,6 +124,7 @@ def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: 
             override_box(result, entry, run)
 
 
+state.framed()
 st.title("Labels")
 result, run = state.result(), state.run_id() or ""
 state.subject(str(result.scene["title"]), simulated=result.scene["kind"] == "simulated")
@@ -131,12 +132,6 @@ state.follow(run, len(result.legend.events))
 left, right = st.columns([2, 1], gap="medium")
 with left:
     view = state.run_view(result)
-    named = state.kept("landcover", lambda: view.landcover_layer(result.legend))
-    legend = state.kept("classes", lambda: class_legend(result.legend.scheme, result.landcover.codes))
-    credit, layers = str(result.scene["attribution"]), [*view.base(), named]
-    state.show_map(
-        layers, key=f"labels {run}", height=400, legend=legend, legend_title="Land cover", attribution=credit
-    )
 with right, st.container(border=True):
     decisions(result, run)
     areas(result)
@@ -152,3 +147,5 @@ for entry in shown[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
     cluster_card(result, view, entry, run)
 if not shown:
     st.success("No cluster is left here.", icon=":material/check_circle:")
+with left:  # last, so that the new label does not wait for the map
+    landcover_map(result, view, run)

@@ -59,9 +59,11 @@ def row(record: RunRecord) -> None:
         what.caption(plain(f"{record.created:%d %b %Y, %H:%M} UTC · {run_facts(record)} · {source}"))
         if record.error:
             what.caption(f":red[{plain(record.error)}]")
-        reached = run_agreement(record)
-        scores.markdown(plain(reached) if reached else "")
-        scores.caption(plain(record.summary["reference"] if reached else "not compared" if finished else ""))
+        if finished:
+            reached, since = run_agreement(record), len(state.workspace().store.events(record.id))
+            scores.markdown(plain(reached) or "not compared")
+            against = f"with {record.summary['reference']}" if reached else ""
+            scores.caption(plain(f"{against} · decisions since: {since}" if since else against))
         with actions:
             if finished and st.button("Open", key=f"open {record.id}", width="stretch", icon=":material/map:"):
                 state.show_run(record.id)
@@ -76,6 +78,7 @@ def row(record: RunRecord) -> None:
                     delete(record)
 
 
+state.framed()
 st.title("Runs")
 records = state.workspace().store.runs()
 if not records:

@@ -18,7 +18,7 @@ from s2dash.types import NumberArray
 MAX_BLOCKS = 100
 """A larger scene is sampled from this many of its blocks, spread evenly: a tenth of a tile says what the tile holds."""
 MAX_SAMPLE = 5_000_000
-"""Most pixels drawn: with features and the fit they take about 1 GiB."""
+"""Most pixels drawn: a run with thirteen features then takes 1.6 GiB."""
 _MAX_SEED = 2**32 - 1
 
 

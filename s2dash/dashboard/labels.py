@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s2dash.annotation.legend import LegendEntry
+from s2dash.annotation.legend import LegendEntry, LegendEvent
 from s2dash.pipeline import RunResult
 
 FILTERS = ("All", "Waiting", "Changed")
@@ -44,3 +44,19 @@ def class_areas(result: RunResult) -> list[tuple[str, float, float]]:
         areas[name] = areas.get(name, 0.0) + result.cards[cluster].area_ha
     whole = sum(areas.values()) or 1.0
     return [(name, area, area / whole) for name, area in sorted(areas.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def event_lines(result: RunResult, event: LegendEvent) -> tuple[str, str]:
+    """A decision in two lines of plain text: what, and by whom, when and why."""
+    change = f"{event.cluster}: {class_name(result, event.before)} → {class_name(result, event.after)}"
+    why = f" ({event.why})" if event.why else ""
+    return f"{event.kind} {change}", f"{event.who}, {event.when:%d %b %Y, %H:%M} UTC{why}"
+
+
+def votes_line(result: RunResult, entry: LegendEntry) -> str:
+    """How the vote over a cluster went, in a line of plain text."""
+    if not entry.vote.tally:
+        return "Nobody could name it."
+    return "Votes: " + ", ".join(
+        f"{one.count} for {class_name(result, code)}" for code, one in entry.vote.tally.items()
+    )

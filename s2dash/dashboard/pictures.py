@@ -28,7 +28,7 @@ from s2dash.types import BoolArray, FloatArray, LabelArray
 
 PictureArray = NDArray[np.uint8]
 """Red, green, blue, alpha; shape (y, x, 4), not premultiplied."""
-Composite = Literal["true colour", "false colour"]
+Composite = Literal["true colour", "false colour", "grey"]
 """Which bands a picture of a scene is made of."""
 
 MAX_SIDE = 1600
@@ -108,11 +108,14 @@ def scene_stretch(scene: Scene, *, gamma: float = 1.2) -> Stretch:
 def composite_bands(kind: Composite, available: Sequence[str]) -> tuple[str, str, str]:
     """The bands shown as red, green and blue.
 
-    True colour is B04, B03, B02; false colour B08, B04, B03 (vegetation red), with B8A where there is no B08.
+    True colour is B04, B03, B02; false colour B08, B04, B03 (vegetation red), with B8A where there is no B08; grey is
+    the first band there is.
 
     Raises:
         TooFewBandsError: If the scene lacks one of them.
     """
+    if kind == "grey":
+        return available[0], available[0], available[0]
     infrared = "B08" if "B08" in available else "B8A"
     wanted = ("B04", "B03", "B02") if kind == "true colour" else (infrared, "B04", "B03")
     if lacking := [band for band in wanted if band not in available]:
@@ -150,7 +153,7 @@ def composite(
 def scene_picture(
     scene: Scene, *, kind: Composite = "true colour", stretch: Stretch | None = None, max_side: int = MAX_SIDE
 ) -> Picture:
-    """A scene in true or false colour, clouds included.
+    """A scene in true colour, false colour or grey, clouds included.
 
     Args:
         scene: May be of any size; only an overview is read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 """Folder of `app.py`."""
+_running = threading.local()  # a rerun, its page included, is one thread
 _PATIENCE = 3.0
 """How long a page waits for a scene to be opened before it shows the progress instead, s."""
 
@@ -64,6 +66,27 @@ def begin() -> None:
     for running in server().board.running():  # what others began, or this session before a reload
         if not server().is_opening(running.id):
             st.session_state["jobs"].setdefault(running.id, False)
+
+
+@contextmanager
+def frame() -> Iterator[None]:
+    """Around the page, in `app.py`."""
+    _running.framed = True
+    try:
+        yield
+    finally:
+        _running.framed = False
+
+
+def framed() -> None:
+    """See, in a page, that `app.py` runs around it.
+
+    Until somebody opens the app itself, Streamlit takes the folder `pages/` for an app of the old kind and runs the
+    page that is asked for alone. Any call of `st.navigation` ends that.
+    """
+    if not getattr(_running, "framed", False):
+        st.navigation(sorted((ROOT / "pages").glob("*.py")), position="hidden")
+        st.rerun()
 
 
 def run_id() -> str | None:

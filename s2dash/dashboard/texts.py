@@ -24,7 +24,7 @@ def unique_titles(records: Iterable[RunRecord]) -> dict[str, str]:
     """What to call each run in a list, by id: its title, with the time where two are called the same."""
     known = list(records)
     titles = {record.id: record.title for record in known}
-    for form in ("{title} · {created:%d %b %Y, %H:%M}", "{title} · {created:%d %b %Y, %H:%M:%S} · {id}"):
+    for form in ("{title} · {created:%d %b %H:%M}", "{title} · {created:%d %b %Y, %H:%M:%S} · {id}"):
         often = Counter(titles.values())
         for record in known:
             if often[titles[record.id]] > 1:

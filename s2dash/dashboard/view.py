@@ -29,9 +29,8 @@ from s2dash.landcover import LandCoverMap
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.reference import Reference
 from s2dash.scene import Scene
-from s2dash.schemes import UNDECIDED, ClassScheme
+from s2dash.schemes import UNDECIDED
 from s2dash.sources.describe import describe_scene
-from s2dash.types import LabelArray
 
 CARD_SIDE = 420
 """Longest side of a cluster's picture, pixels of the scene."""
@@ -73,7 +72,7 @@ class SceneView:
 
     @property
     def composites(self) -> tuple[Composite, ...]:
-        """The composites that the scene has the bands for, the best first."""
+        """The composites that the scene has the bands for, the best first; grey where there is no other."""
 
         def possible(kind: Composite) -> bool:
             try:
@@ -82,7 +81,7 @@ class SceneView:
                 return False
             return True
 
-        return tuple(kind for kind in _COMPOSITES if possible(kind))
+        return tuple(kind for kind in _COMPOSITES if possible(kind)) or ("grey",)
 
     @property
     def mask(self) -> tuple[MapLayer, tuple[tuple[str, str], ...]] | None:
@@ -104,13 +103,16 @@ class SceneView:
     def layer(self, kind: Composite, *, shown: bool = True) -> MapLayer:
         """A composite as a layer of the map."""
         made = self._kept.get(
-            ("layer", kind), lambda: picture_layer(kind.capitalize(), self.picture(kind), imagery=True)
+            ("layer", kind), lambda: picture_layer(self._name(kind), self.picture(kind), imagery=True)
         )
         return replace(made, shown=shown)
 
     def base(self) -> list[MapLayer]:
-        """The composite that other layers lie on, true colour where possible; empty where none is."""
-        return [self.layer(kind) for kind in self.composites[:1]]
+        """The composite that other layers lie on, true colour where possible."""
+        return [self.layer(self.composites[0])]
+
+    def _name(self, kind: Composite) -> str:
+        return f"Band {self.scene.bands[0]}" if kind == "grey" else kind.capitalize()
 
 
 class ClusterView:
@@ -152,13 +154,12 @@ class ClusterView:
 
         def make() -> bytes:
             labels, _ = thin_labels(self.clusters.labels, self.clusters.grid, max_side=CARD_SIDE)
-            imagery = self.scene is not None and self.scene.composites
-            if self.scene is not None and imagery:
+            if self.scene is not None:
                 base = self.scene.picture(self.scene.composites[0], max_side=CARD_SIDE).rgba
             else:
                 base = class_picture(labels, dict.fromkeys(range(1, 256), "#9A9A9A"))
             picture = highlight_picture(
-                base, labels, cluster=cluster, tint=0.0 if imagery else 0.8, min_side=2 * CARD_SIDE
+                base, labels, cluster=cluster, tint=0.0 if self.scene else 0.8, min_side=2 * CARD_SIDE
             )
             return jpeg_bytes(picture)
 
@@ -182,10 +183,12 @@ def disagreement_layer(
     return picture_layer("Disagreement", picture, opacity=opacity, shown=shown)
 
 
-def class_legend(scheme: ClassScheme, *maps: LabelArray) -> list[tuple[str, str]]:
-    """Names and colours of the classes that occur in any of the maps, in the scheme's order."""
+def named_legend(legend: Legend, reference: Reference | None = None) -> list[tuple[str, str]]:
+    """Names and colours of the classes that occur in the map, and in the reference, in the scheme's order."""
     import numpy as np
 
-    found = set().union(*(np.flatnonzero(np.bincount(codes.ravel(), minlength=256)).tolist() for codes in maps))
-    legend = [(cls.name, cls.colour) for cls in scheme.classes if cls.code in found]
-    return [*legend, *([("Not named yet", UNDECIDED_COLOUR)] if UNDECIDED in found else [])]
+    found = {UNDECIDED if entry.code is None else entry.code for entry in legend.entries.values()}
+    if reference is not None:
+        found |= set(np.flatnonzero(np.bincount(reference.codes.ravel(), minlength=256)).tolist())
+    named = [(cls.name, cls.colour) for cls in legend.scheme.classes if cls.code in found]
+    return [*named, *([("Not named yet", UNDECIDED_COLOUR)] if UNDECIDED in found else [])]

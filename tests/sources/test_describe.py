@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from s2dash.errors import Cancelled, SceneError
+from s2dash.grid import full_window
 from s2dash.masking import MaskRule
 from s2dash.progress import Tracker
 from s2dash.sources import describe_scene, load_scene
@@ -66,3 +67,16 @@ def test_simulated_locations_are_handed_on():
     for more in ({"scl": "x.tif"}, {"bands": ["B02"]}, {"offset": 0.0}, {"scale": 1.0}):
         with pytest.raises(SceneError, match="leave those options out"):
             load_scene("simulated:size=64", **more)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_known_validity_saves_reading_and_changes_nothing(masked, tmp_path, raster, numbers):
+    wide = np.tile(numbers, (1, 10, 8))
+    wide[:, :, :7] = 0
+    classes = np.full(wide.shape[1:], 4, np.uint8)
+    classes[100:130, 5:40] = 9
+    path = raster(tmp_path / "a.tif", wide[:3], names=("B02", "B03", "B04"))
+    scene = load_scene(path, scl=raster(tmp_path / "scl.tif", classes) if masked else None)
+    _, valid = scene.read_numbers(full_window(scene.grid))
+    assert describe_scene(scene, valid=valid) == describe_scene(scene)
+    assert describe_scene(scene, valid=valid.astype(np.uint8) * 5) == describe_scene(scene)

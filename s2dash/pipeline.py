@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import resource
 import sys
@@ -76,16 +77,27 @@ class ReferenceSettings:
     """Its code → WorldCover code, for maps of no known scheme."""
     year: int | None = None
     """Year of the map; for WorldCover 2020 or 2021."""
+    title: str = ""
+    """What to call it; empty for what the file says."""
 
     @classmethod
     def from_map_file(cls, path: str, map_file: Path, *, year: int | None = None) -> ReferenceSettings:
-        """Codes from a JSON file.
+        """Codes from a JSON file, and what it says of the map's source and year under `reference`.
 
         Raises:
             SchemeError: If the file holds no such map.
         """
         codes = read_scheme_map(map_file, target="worldcover").codes
-        return cls(path=path, scheme=map_file.name, codes=codes, year=year)
+        about = json.loads(map_file.read_text("utf-8")).get("reference")
+        about = about if isinstance(about, dict) else {}
+        said = str(about.get("year", ""))
+        return cls(
+            path=path,
+            scheme=map_file.name,
+            codes=codes,
+            year=year or (int(said) if said.isdecimal() else None),
+            title=str(about.get("source", "")),
+        )
 
     def scheme_map(self, target: str) -> SchemeMap:
         """From the reference's codes to those of the run's scheme.
@@ -111,9 +123,13 @@ class ReferenceSettings:
         """
         if not self.path:
             return load_worldcover(scene, year=self.year or 2021, scheme=scheme, progress=progress)
-        translate = self.scheme_map(scheme.name)
         return load_reference(
-            Path(self.path), grid=scene.grid, scheme=scheme, scheme_map=translate, year=self.year, progress=progress
+            Path(self.path),
+            grid=scene.grid,
+            scheme=scheme,
+            scheme_map=self.scheme_map(scheme.name),
+            title=self.title or None,
+            year=self.year,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +140,13 @@ class ReferenceSettings:
     def from_json(cls, content: Mapping[str, Any]) -> ReferenceSettings:
         """From `to_json`."""
         codes = {int(code): int(to) for code, to in content.get("codes", {}).items()}
-        return cls(path=content["path"], scheme=content["scheme"], codes=codes, year=content.get("year"))
+        return cls(
+            path=content["path"],
+            scheme=content["scheme"],
+            codes=codes,
+            year=content.get("year"),
+            title=content.get("title", ""),
+        )
 
 
 @dataclass(frozen=True)
@@ -180,6 +202,7 @@ class RunResult:
         if self.reference is not None:
             chosen = self.reference_settings.to_json() if self.reference_settings else {}
             reference = chosen | {
+                "asked": chosen,
                 "title": self.reference.title,
                 "year": self.reference.year,
                 "attribution": self.reference.attribution,

@@ -51,6 +51,17 @@ def test_codes_of_a_reference_are_translated_into_the_scheme_of_the_run():
     assert main[3] == 0
 
 
+def test_what_a_json_file_says_of_the_map_is_taken_over(tmp_path):
+    path = tmp_path / "about.json"
+    path.write_text(json.dumps({"reference": {"source": "a register", "year": "2020", "to_worldcover": {"1": 80}}}))
+    settings = ReferenceSettings.from_map_file("a.tif", path)
+    assert (settings.title, settings.year, dict(settings.codes)) == ("a register", 2020, {1: 80})
+    assert ReferenceSettings.from_map_file("a.tif", path, year=2018).year == 2018
+    path.write_text(json.dumps({"1": 80}))
+    plain = ReferenceSettings.from_map_file("a.tif", path)
+    assert (plain.title, plain.year) == ("", None)
+
+
 def test_an_unknown_scheme_of_a_reference_is_refused():
     with pytest.raises(SchemeError, match="nonsense"):
         ReferenceSettings(path="a.tif", scheme="nonsense").scheme_map("worldcover")

@@ -160,7 +160,7 @@ def read_run(folder: Path) -> RunResult:
             cards={card.cluster: card for card in cards},
             legend=legend,
             reference=reference,
-            reference_settings=ReferenceSettings.from_json(chosen) if chosen and "path" in chosen else None,
+            reference_settings=ReferenceSettings.from_json(chosen["asked"]) if chosen and chosen["asked"] else None,
             timings=run["timings_s"],
             started=datetime.fromisoformat(run["started"]),
             name=run.get("name", ""),

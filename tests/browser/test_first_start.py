@@ -205,6 +205,19 @@ def test_the_way_of_a_new_user(open_page, workspace):
     no_failure(page)
 
 
+def test_what_cannot_be_opened_is_said_and_the_scene_stays(open_page):
+    page = open_page()
+    map_images(page)
+    place = page.get_by_role("textbox", name="File or folder")
+    place.fill("/nowhere/scene.tif")
+    place.press("Enter")
+    settled(page)
+    page.get_by_role("button", name="Open scene").click()
+    expect(page.get_by_text("There is no file or folder /nowhere/scene.tif")).to_be_visible(timeout=WAIT)
+    map_images(page)
+    no_failure(page)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_shows_something_in_both_themes(open_page, theme):
     page = open_page(color_scheme=theme)

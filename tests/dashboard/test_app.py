@@ -115,14 +115,6 @@ def test_settings_survive_a_page_change(run):
     assert not app.exception
 
 
-def test_a_path_that_does_not_exist_is_said_and_the_scene_stays(run):
-    app = opened("imagery")
-    next(box for box in app.text_input if box.key == "location").set_value("/nowhere/scene.tif").run()
-    next(button for button in app.button if button.label == "Open scene").click().run()
-    assert not app.exception
-    assert any("/nowhere/scene" in text.value.replace("\\", "") for text in app.error)
-
-
 def test_markup_in_a_title_is_shown_as_it_is(run, space):
     space.store.rename_run(run, "![x] *bold* [link] :bug: $a$")
     app = opened("runs")

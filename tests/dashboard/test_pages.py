@@ -189,7 +189,7 @@ def test_the_demo_is_made_and_shown_without_a_click(space, monkeypatch, scene_fi
     )
     app = wait_for(opened("clusters"), lambda app: bool(app.session_state["run"]))
     assert "Spectrum of each cluster" in texts(app)
-    assert app.query_params["run"] == [app.session_state["run"]]
+    assert app.query_params["run"] == app.session_state["run"]
     space.delete(app.session_state["run"])
     assert "There is no finished map yet" in texts(opened())  # who deleted the demo does not want it back
 
@@ -242,7 +242,7 @@ def test_a_map_is_made_and_shown_and_the_settings_stay(space, run, scene_file):
     assert not app.error
     made = space.store.run(app.session_state["run"])
     assert (made.settings["k"], made.settings["seed"]) == (3, 7)
-    assert app.query_params["run"] == [made.id]
+    assert app.query_params["run"] == made.id
     assert space.open_run(made.id).agreement is not None  # the reference of the same scene is compared with again
     assert app.slider(key="k").value == 3
 
@@ -307,12 +307,16 @@ def test_deciding_one_cluster_keeps_what_is_chosen_for_another(space, run):
 
 def test_a_cluster_can_be_set_unknown_and_is_then_found_among_those_waiting(space, run):
     app = opened("labels")
+    before = space.open_run(run).legend.queue
+    assert 3 not in before
     app.selectbox(key=f"class {run} 3 0").set_value(0).run()
     app.button(key=f"set {run} 3 0").click().run()
-    assert space.open_run(run).legend.queue == (3,)
-    assert "3 of 4 clusters have a class" in "".join(str(bar.text) for bar in app.get("progress"))
+    waiting = space.open_run(run).legend.queue
+    assert set(waiting) == {*before, 3}
+    assert f"{4 - len(waiting)} of 4 clusters have a class" in "".join(str(bar.text) for bar in app.get("progress"))
     app.get("button_group")[0].set_value("Waiting").run()
-    assert [mark.value for mark in app.markdown if mark.value.startswith("#####")] == ["##### 3 · unknown"]
+    shown = [mark.value for mark in app.markdown if mark.value.startswith("#####")]
+    assert shown == [f"##### {cluster} · unknown" for cluster in waiting]
 
 
 def test_many_clusters_come_in_pages(space, tmp_path):
@@ -342,12 +346,12 @@ def test_a_scene_is_opened_and_is_there_again_after_a_restart(space, run, tmp_pa
 
 def test_the_address_opens_a_run_and_names_the_one_shown(space, run, scene_file):
     newest = make_run(space, scene_file, k=2)
-    assert opened().query_params["run"] == [newest]
+    assert opened().query_params["run"] == newest
     app = opened(run=run)
     assert app.session_state["run"] == run
     box = next(box for box in app.selectbox if box.label == "Map shown")
     box.set_value(newest).run()
-    assert app.query_params["run"] == [newest]
+    assert app.query_params["run"] == newest
     unknown = opened(run="20200101-000000-abcdef")
     assert unknown.session_state["run"] == newest
 
@@ -433,7 +437,7 @@ def test_a_damaged_run_is_said_and_the_way_to_others_is_open(space, run, scene_f
 
 
 def test_failed_and_interrupted_runs_are_listed_with_the_reason(space, tmp_path):
-    write_scene(make_scene(np.full((4, 20, 20), 700, np.uint16)), tmp_path / "flat.tif")
+    write_scene(make_scene(np.full((10, 20, 20), 700, np.uint16)), tmp_path / "flat.tif")
     with pytest.raises(TooFewDistinctPixelsError):
         make_run(space, tmp_path / "flat.tif")
     app = opened("runs")
@@ -444,7 +448,7 @@ def test_failed_and_interrupted_runs_are_listed_with_the_reason(space, tmp_path)
 
 
 def test_a_run_that_fails_in_the_app_says_why_and_keeps_what_is_shown(space, run, tmp_path):
-    write_scene(make_scene(np.full((4, 20, 20), 700, np.uint16)), tmp_path / "flat.tif")
+    write_scene(make_scene(np.full((10, 20, 20), 700, np.uint16)), tmp_path / "flat.tif")
     app = opened()
     app.text_input(key="location").set_value(str(tmp_path / "flat.tif")).run()
     next(button for button in app.button if button.label == "Open scene").click().run()

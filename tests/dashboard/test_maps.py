@@ -1,3 +1,4 @@
+import io
 import json
 import re
 from base64 import b64decode
@@ -12,12 +13,21 @@ from folium.plugins import Draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
+from PIL import Image
 from pyproj import Transformer
 from rasterio.warp import transform as warp_points
 
 from s2dash.colours import cluster_colours
 from s2dash.dashboard.assets import PUBLIC_CDN, MapAssets
-from s2dash.dashboard.maps import MapLayer, picture_layer, pixel_at, scene_map, warp_to_web_mercator
+from s2dash.dashboard.maps import (
+    MapLayer,
+    label_layer,
+    picture_layer,
+    pixel_at,
+    scene_map,
+    warp_labels,
+    warp_to_web_mercator,
+)
 from s2dash.dashboard.pictures import Picture, class_picture
 from s2dash.errors import GridMismatchError, MissingCRSError
 
@@ -55,6 +65,23 @@ def sampled(picture: np.ndarray, bounds: tuple, x: np.ndarray, y: np.ndarray) ->
     columns = np.floor((x - left) / (right - left) * picture.shape[1]).astype(int)
     rows = np.floor((top - y) / (top - bottom) * picture.shape[0]).astype(int)
     return picture[rows, columns]
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_warped_labels_in_colours_are_the_warped_colours(grid: GeoBox) -> None:
+    labels = labels_on(grid)
+    labels[:9] = 0
+    warped = warp_labels(labels, grid)
+    layer = label_layer("Clusters", warped, COLOURS, opacity=0.4)
+    slow = picture_layer("Clusters", Picture(class_picture(labels, COLOURS), grid))
+    assert layer.bounds == slow.bounds
+    assert (layer.opacity, layer.crisp, layer.shown) == (0.4, True, True)
+    fast, expected = (np.asarray(Image.open(picture_of(one)).convert("RGBA")) for one in (layer, slow))
+    assert (fast == expected).all()
+
+
+def picture_of(layer: MapLayer) -> io.BytesIO:
+    return io.BytesIO(b64decode(layer.url.partition(",")[2]))
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)

@@ -13,13 +13,17 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from s2dash.colours import AGREE_COLOUR, DISAGREE_COLOUR, HIGHLIGHT_COLOUR, UNDECIDED_COLOUR, rgb_of
 from s2dash.dashboard.pictures import (
+    MASK_LEGEND,
     Stretch,
     class_picture,
     composite,
     composite_bands,
     disagreement_picture,
     highlight_picture,
+    indexed_png,
+    jpeg_bytes,
     label_picture,
+    mask_picture,
     measure_stretch,
     png_bytes,
     scene_picture,
@@ -28,6 +32,7 @@ from s2dash.dashboard.pictures import (
     webp_bytes,
 )
 from s2dash.errors import GridMismatchError, TooFewBandsError
+from s2dash.masking import MaskRule
 from s2dash.scene import Provenance, Radiometry, Scene
 from s2dash.sources.arrays import ArraySource
 
@@ -143,6 +148,43 @@ def test_every_code_gets_its_colour_or_none(codes: np.ndarray, colours: dict[int
         shown = (*rgb_of(colours[code]), 255) if code in colours and code != 0 else (0, 0, 0, 0)
         assert tuple(picture[at]) == shown
     assert (decoded(png_bytes(picture)) == picture).all()
+    assert (decoded(indexed_png(codes, colours)) == picture).all()
+
+
+def test_a_jpeg_keeps_the_picture_and_fills_what_is_transparent(noise: np.ndarray) -> None:
+    rgba = np.zeros((40, 60, 4), dtype=np.uint8)
+    rgba[:, :30] = (200, 40, 40, 255)
+    shown = decoded(jpeg_bytes(rgba, under="#0000FF")).astype(int)
+    assert np.abs(shown[4:-4, 4:24] - (200, 40, 40, 255)).max() < 12
+    assert np.abs(shown[4:-4, 40:-4] - (0, 0, 255, 255)).max() < 12
+
+
+def test_the_mask_shows_cloud_shadow_and_the_rest_where_the_classification_hides_them(noise: np.ndarray) -> None:
+    scl = np.full((40, 60), 4, np.uint8)  # vegetation
+    scl[:5], scl[5:10], scl[10:12], scl[12:14], scl[14:16] = 9, 3, 10, 0, 2
+    scene = small_scene(noise, scl=scl)
+    picture, legend = mask_picture(scene.with_mask(MaskRule(mask_dark=True)))
+    cloud, shadow, other = (np.array([*rgb_of(colour), 255]) for _, colour in MASK_LEGEND)
+    assert legend == MASK_LEGEND
+    assert (picture.rgba[:5] == cloud).all()
+    assert (picture.rgba[5:10] == shadow).all()
+    assert (picture.rgba[10:12] == cloud).all()
+    assert (picture.rgba[14:16] == other).all()
+    assert (picture.rgba[12:14, :, 3] == 0).all()  # no data is not hidden, it is not there
+    assert (picture.rgba[16:, :, 3] == 0).all()
+    open_to_shade, legend = mask_picture(scene)
+    assert (open_to_shade.rgba[14:16, :, 3] == 0).all()
+    assert legend == MASK_LEGEND[:2]
+    assert mask_picture(small_scene(noise)) is None
+
+
+def test_a_scene_without_colours_is_shown_in_grey(noise: np.ndarray) -> None:
+    scene = small_scene(noise[:2], bands=("B05", "B11"))
+    assert composite_bands("grey", scene.bands) == ("B05", "B05", "B05")
+    rgba = scene_picture(scene, kind="grey").rgba
+    assert (rgba[..., 0] == rgba[..., 1]).all()
+    assert (rgba[..., 0] == rgba[..., 2]).all()
+    assert rgba[..., 0].std() > 20
 
 
 def test_labels_of_any_size_become_a_picture_on_the_same_ground() -> None:

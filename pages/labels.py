@@ -94,12 +94,11 @@ def override_box(result: RunResult, entry: LegendEntry, run: str) -> None:
 
 def areas(result: RunResult) -> None:
     """Area of each class."""
-    rows = [{"Class": name, "ha": hectares, "Share": share} for name, hectares, share in class_areas(result)]
-    columns = {
-        "ha": st.column_config.NumberColumn(format="%.1f", width="small"),
-        "Share": st.column_config.NumberColumn(format="percent", width="small"),
-    }
-    st.dataframe(rows, hide_index=True, width="stretch", column_config=columns)
+    rows = [
+        {"Class": name, "ha": f"{hectares:,.1f}", "%": f"{100 * share:.1f}"}
+        for name, hectares, share in class_areas(result)
+    ]
+    st.table(rows, border="horizontal", hide_index=True)
 
 
 def landcover_map(result: RunResult, view: ClusterView, run: str) -> None:

@@ -65,9 +65,9 @@ def row(record: RunRecord) -> None:
             against = f"with {record.summary['reference']}" if reached else ""
             scores.caption(plain(f"{against} · decisions since: {since}" if since else against))
         with actions:
-            if finished and st.button("Open", key=f"open {record.id}", width="stretch", icon=":material/map:"):
-                state.show_run(record.id)
-                st.switch_page("pages/clusters.py", query_params={"run": record.id})
+            if finished:
+                there = {"run": record.id}
+                st.page_link("pages/clusters.py", label="Open", icon=":material/map:", query_params=there)
             if record.status != "running":
                 with st.popover("More", width="stretch"):
                     if finished:

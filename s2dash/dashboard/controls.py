@@ -85,7 +85,9 @@ class _Controls(folium.MacroElement):
                 } catch (error) { /* no storage: the map opens on its layers */ }
             }
             ['mousedown', 'wheel', 'touchstart', 'keydown'].forEach(function (kind) {
-                map.getContainer().addEventListener(kind, function () { moved = true; }, { passive: true });
+                // On the way down: the buttons of the map let no click through on its way up.
+                map.getContainer().addEventListener(
+                    kind, function () { moved = true; }, { passive: true, capture: true });
             });
             map.on('moveend', function () {
                 if (!memory || !moved) { return; }

@@ -443,7 +443,7 @@ def test_failed_and_interrupted_runs_are_listed_with_the_reason(space, tmp_path)
     app = opened("runs")
     assert "failed" in texts(app)
     assert "nothing to cluster" in texts(app)
-    assert not [button for button in app.button if button.label == "Open"]
+    assert [link.label for link in app.main.get("page_link") if link.label == "Open"] == []
     assert app.session_state["run"] is None
 
 

@@ -1,0 +1,396 @@
+"""The ways through the real app, in a real browser that reaches nothing but this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s2dash.dashboard.assets import find_assets
+from s2dash.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "test-report"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PAGES = ("Area & imagery", "Clusters", "Labels", "Agreement", "Runs")
+IDLE = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.skipif(not find_assets(ROOT / "static").local, reason="the map's files are not installed (npm ci)"),
+]
+
+
+# ---- server and browser
+
+
+@contextmanager
+def serve(workspace: Path) -> Iterator[str]:
+    """The app as `make run` starts it, on a free port; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options, "--server.fileWatcherType=none"]
+    environment = {**os.environ, "S2DASH_WORKSPACE": str(workspace)}
+    environment.pop("S2DASH_DATABASE", None)
+    log = workspace.with_suffix(".log")
+    with log.open("wb") as out:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 60
+        while not _healthy(address):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert "Traceback" not in log.read_text("utf-8", "replace"), log.read_text("utf-8", "replace")
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visitor:
+    """A person with a browser of their own."""
+
+    page: Any
+    address: str
+    trouble: list[str] = field(default_factory=list)
+
+    def go(self, path: str = "", *, wait: bool = True) -> None:
+        self.page.goto(f"{self.address}/{path}", wait_until="commit")
+        if wait:
+            self.page.wait_for_selector("h1")
+            self.idle()
+
+    def idle(self) -> None:
+        """Until the server has nothing more to say."""
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_function(IDLE)
+
+    def turn(self, title: str) -> None:
+        self.page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
+        self.page.wait_for_selector(f"h1:has-text('{title}')")
+        self.idle()
+        assert self.page.title() == f"{title} · s2dash"
+
+    def choose(self, label: str, option: str) -> None:
+        self.page.get_by_label(label, exact=True).first.click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+        self.idle()
+
+    def press(self, button: str) -> None:
+        self.page.get_by_role("button", name=button, exact=True).first.click()
+        self.idle()
+
+    def run(self) -> str:
+        """The run in the address."""
+        found = re.search(r"[?&]run=([^&]+)", self.page.url)
+        assert found, self.page.url
+        return found[1]
+
+    def map(self) -> Any:
+        """The frame of the map, once its pictures are loaded and it has a size."""
+        self.page.wait_for_selector("iframe[title*=folium]")
+        element = self.page.query_selector("iframe[title*=folium]")
+        frame = element.content_frame()
+        frame.wait_for_function(
+            """() => {
+                const pictures = [...document.querySelectorAll('img.leaflet-image-layer')];
+                return pictures.length && pictures.every(image => image.complete && image.naturalWidth > 50
+                    && image.getBoundingClientRect().width > 50);
+            }"""
+        )
+        box = frame.query_selector(".leaflet-container").bounding_box()
+        assert box["width"] > 300
+        assert box["height"] > 300
+        return frame
+
+    def layers(self) -> list[str]:
+        return [text.strip() for text in self.map().locator(".leaflet-control-layers-overlays label").all_inner_texts()]
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Visitor]]:
+    """Opens browsers that reach only the app, and sees that they had no trouble."""
+    visitors: list[Visitor] = []
+
+    def arrive(address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Visitor:
+        scheme = "dark" if dark else "light"
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = context.new_page()
+        visitor = Visitor(page, address)
+        context.route(lambda url: not url.startswith(address), lambda route: route.abort())
+        local = (address, "data:", "blob:")
+        page.on("request", lambda r: r.url.startswith(local) or visitor.trouble.append(f"left the machine: {r.url}"))
+        page.on("pageerror", lambda error: visitor.trouble.append(f"script error: {error}"))
+        visitors.append(visitor)
+        return visitor
+
+    yield arrive
+    for visitor in visitors:
+        errors = visitor.page.locator("[data-testid=stException]").count()
+        visitor.page.context.close()
+        assert errors == 0
+        assert visitor.trouble == []
+
+
+@pytest.fixture(scope="module")
+def demo_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the demo in it."""
+    folder = tmp_path_factory.mktemp("demo") / "workspace"
+    space = Workspace.open(folder)
+    space.ensure_demo()
+    space.store.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo(demo_workspace: Path) -> Iterator[str]:
+    """A server with the demo."""
+    with serve(demo_workspace) as address:
+        yield address
+
+
+def note(**measured: float) -> None:
+    """Put figures into the report; they are not asserted, because they depend on the machine."""
+    REPORT.mkdir(exist_ok=True)
+    path = REPORT / "timings.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(known | {name: round(value, 1) for name, value in measured.items()}, indent=2) + "\n")
+
+
+# ---- the ways
+
+
+def test_from_the_first_start_to_a_corrected_map_and_back(tmp_path: Path, visit: Callable[..., Visitor]) -> None:
+    with serve(tmp_path / "workspace") as address:
+        # Two browsers at once, an empty workspace, no click: one demo, made before their eyes.
+        ada, ben = visit(address), visit(address)
+        begun = time.monotonic()
+        ada.go(wait=False)
+        ben.go(wait=False)
+        ada.page.get_by_text("The first map is being made").first.wait_for()
+        ben.page.get_by_role("button", name="Stop").wait_for()
+        ada.page.get_by_test_id("stMetric").first.wait_for(timeout=120_000)
+        note(first_start_s=time.monotonic() - begun)
+        assert {"True colour", "Masked"} <= set(ada.layers())
+        assert "simulated" in ada.page.inner_text("[data-testid=stMain]")
+        ben.page.get_by_test_id("stMetric").first.wait_for(timeout=120_000)
+        first = ada.run()
+        assert ben.run() == first
+        store = Workspace.open(tmp_path / "workspace").store
+        assert [(record.id, record.status) for record in store.runs()] == [(first, "finished")]
+
+        # Another K.
+        ada.turn("Clusters")
+        assert ada.layers() == ["Clusters", "True colour"]
+        slider = ada.page.get_by_role("slider", name="Clusters (K)")
+        slider.focus()
+        before = int(slider.input_value())
+        for _ in range(4):
+            slider.press("ArrowLeft")
+        ada.idle()
+        ada.press("Make the map")
+        ada.page.get_by_role("button", name="Stop").wait_for()
+        ada.page.wait_for_function(f"() => !location.search.includes('{first}')", timeout=120_000)
+        ada.idle()
+        second = ada.run()
+        assert [record.id for record in store.runs()] == [second, first]
+        assert store.run(second).settings["k"] == before - 4
+        assert f"K = {before - 4}" in ada.page.inner_text("[data-testid=stSidebar]")
+        assert ada.page.get_by_role("slider", name="Clusters (K)").input_value() == str(before - 4)
+        assert len(ada.map().locator(".s2-row").all()) == before - 4
+
+        # A person corrects a label; it is there after a reload, and can be taken back.
+        ada.turn("Labels")
+        heading = ada.page.locator("h5").first
+        name = heading.inner_text()
+        ada.choose("Class", "Mangroves")
+        ada.press("Set class")
+        ada.page.wait_for_selector("h5:has-text('1 · Mangroves')")
+        assert [(event.kind, event.cluster, event.after) for event in store.events(second)] == [("override", 1, 95)]
+        assert "Mangroves" in ada.map().locator(".s2-legend").inner_text()
+        ada.page.reload()
+        ada.page.wait_for_selector("h5:has-text('1 · Mangroves')")
+        assert ada.run() == second
+        ada.idle()
+        ada.press("Undo")
+        ada.page.wait_for_selector(f"h5:has-text('{name}')")
+        assert [event.kind for event in store.events(second)] == ["override", "undo"]
+
+        # The figures are there, and so is the first run, as it was.
+        ada.turn("Agreement")
+        assert ada.page.get_by_test_id("stMetric").count() == 4
+        assert re.search(r"0\.\d{3}\s+ceiling 0\.\d{3}", ada.page.get_by_test_id("stMetric").first.inner_text())
+        assert {"Disagreement", "Land cover", "Reference: Simulated truth"} <= set(ada.layers())
+        ada.turn("Runs")
+        main = ada.page.get_by_test_id("stMain")
+        main.get_by_role("link", name="Open", exact=True).last.click()
+        ada.page.wait_for_selector("h1:has-text('Clusters')")
+        ada.idle()
+        assert ada.run() == first
+        assert len(ada.map().locator(".s2-row").all()) == before
+
+        # The way back in the browser leads back.
+        ada.page.go_back()
+        ada.page.wait_for_selector("h1:has-text('Runs')")
+        ada.idle()
+        assert ada.run() == second
+        store.close()
+
+
+def test_what_cannot_be_opened_is_said_and_the_scene_stays(demo: str, visit: Callable[..., Visitor]) -> None:
+    ada = visit(demo)
+    ada.go()
+    before = ada.layers()
+    place = ada.page.get_by_label("File or folder", exact=True)
+    place.fill("/nowhere/scene.tif")
+    place.press("Enter")
+    ada.idle()
+    ada.press("Open scene")
+    ada.page.get_by_text("There is no file or folder /nowhere/scene.tif").wait_for()
+    assert ada.layers() == before
+    assert place.input_value() == "/nowhere/scene.tif"
+
+
+def test_what_one_decides_the_other_sees(demo: str, visit: Callable[..., Visitor]) -> None:
+    ada, ben = visit(demo), visit(demo)
+    ada.go("labels")
+    ben.go("labels")
+    ben.page.get_by_label("Why (optional)").nth(1).fill("half a thou")
+    ada.page.get_by_label("Your name, for the history").fill("Ada")
+    ada.page.keyboard.press("Enter")
+    ada.idle()
+    ada.choose("Class", "Moss and lichen")
+    ada.press("Set class")
+    ben.page.wait_for_selector("h5:has-text('1 · Moss and lichen')", timeout=20_000)  # with no click of his
+    assert "Set by Ada" in ben.page.inner_text("[data-testid=stMain]")
+    assert ben.page.get_by_label("Why (optional)").nth(1).input_value() == "half a thou"
+    ben.press("Undo")
+    ada.page.wait_for_selector("h5:has-text('1 · Moss and lichen')", state="detached", timeout=20_000)
+
+
+def test_the_map_stays_where_the_person_moved_it(demo: str, visit: Callable[..., Visitor]) -> None:
+    ada = visit(demo)
+    ada.go("labels")
+    frame = ada.map()
+    scale = frame.locator(".leaflet-control-scale-line")
+    before = scale.inner_text()
+    for _ in range(3):
+        frame.click(".leaflet-control-zoom-in")
+        ada.page.wait_for_timeout(350)
+    moved = scale.inner_text()
+    assert moved != before
+    ada.choose("Class", "Shrubland")  # a rerun with the same map
+    assert ada.map().locator(".leaflet-control-scale-line").inner_text() == moved
+    ada.press("Set class")  # a rerun with another map
+    ada.page.wait_for_selector("h5:has-text('1 · Shrubland')")
+    ada.idle()
+    assert ada.map().locator(".leaflet-control-scale-line").inner_text() == moved
+    ada.press("Undo")
+    ada.page.wait_for_selector("h5:has-text('1 · Shrubland')", state="detached")
+
+
+def test_a_link_to_a_page_works_on_a_server_nobody_has_visited(
+    demo_workspace: Path, visit: Callable[..., Visitor]
+) -> None:
+    space = Workspace.open(demo_workspace)
+    run = space.store.runs()[0].id
+    space.store.close()
+    with serve(demo_workspace) as address:
+        ada = visit(address)
+        ada.go(f"labels?run={run}")
+        ada.page.wait_for_selector("h5")
+        assert ada.run() == run
+        assert ada.page.title() == "Labels · s2dash"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_seen(demo: str, visit: Callable[..., Visitor], scheme: str) -> None:
+    REPORT.mkdir(exist_ok=True)
+    ada = visit(demo, width=1280, height=720, dark=scheme == "dark")
+    ada.go()
+    for title in PAGES:
+        ada.turn(title)
+        main = ada.page.locator("[data-testid=stMain]")
+        if title != "Runs":
+            # The map has the colours of the page around it.
+            paper = ada.map().evaluate(
+                "() => getComputedStyle(document.querySelector('.leaflet-bar a')).backgroundColor"
+            )
+            around = ada.page.evaluate(
+                "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+            )
+            assert paper == around
+        width, inner = main.evaluate("element => [element.clientWidth, element.scrollWidth]")
+        assert inner <= width  # nothing hangs over the edge
+        ada.page.wait_for_timeout(600)  # bars and charts glide into place
+        name = f"{title.split()[0].lower()}-{scheme}"
+        ada.page.screenshot(path=REPORT / f"{name}.png")
+        if scheme == "dark":
+            continue
+        height = int(main.evaluate("element => element.scrollHeight"))
+        ada.page.set_viewport_size({"width": 1440, "height": min(max(height, 900), 4000)})
+        ada.page.wait_for_timeout(900)
+        ada.page.screenshot(path=REPORT / f"{name}-full.png")
+        ada.page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def test_how_long_a_person_waits_is_measured(demo: str, visit: Callable[..., Visitor]) -> None:
+    watch = """want => {
+        window.begun = window.seen = null;
+        document.addEventListener('click', () => { window.begun = performance.now(); }, {capture: true, once: true});
+        const watching = new MutationObserver(() => {
+            if (document.querySelector('h5')?.innerText.includes(want)) {
+                window.seen = performance.now(); watching.disconnect();
+            }
+        });
+        watching.observe(document.body, {subtree: true, childList: true, characterData: true});
+    }"""
+    ada = visit(demo)
+    ada.go("labels")
+    ada.map()
+    waits = []
+    for name in ("Built-up", "Snow and ice", "Built-up"):
+        ada.choose("Class", name)
+        ada.page.evaluate(watch, name)
+        ada.press("Set class")
+        ada.page.wait_for_function("() => window.seen")
+        waits.append(float(ada.page.evaluate("() => window.seen - window.begun")))
+    assert all(wait > 0 for wait in waits)
+    note(override_to_visible_label_ms=min(waits))

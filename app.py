@@ -15,6 +15,7 @@ PAGES = [
     st.Page("pages/clusters.py", title="Clusters", icon=":material/bubble_chart:"),
     st.Page("pages/labels.py", title="Labels", icon=":material/label:"),
     st.Page("pages/agreement.py", title="Agreement", icon=":material/fact_check:"),
+    st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
     st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
 ]
 

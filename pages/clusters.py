@@ -1,4 +1,4 @@
-"""Clusters: group the pixels by likeness and see what the groups are."""
+"""Clusters: group the pixels by likeness, see what the groups are and how good, and edit them."""
 
 from __future__ import annotations
 
@@ -6,57 +6,17 @@ from typing import Any
 
 import streamlit as st
 
-from s2dash.annotation.registry import annotator_names
-from s2dash.clustering import METHODS
+from pages.parts.cluster_quality import fit_charts, quality
+from pages.parts.cluster_tools import tools
+from pages.parts.method_form import choose_settings
 from s2dash.dashboard import state
 from s2dash.dashboard.figures import area_figure, spectrum_figure
-from s2dash.dashboard.texts import METHOD_TITLES, plain
-from s2dash.features import available_indices
+from s2dash.dashboard.maps import MapLayer
+from s2dash.dashboard.products import PRODUCT_TITLES
+from s2dash.dashboard.texts import method_and_k, plain
+from s2dash.dashboard.view import ClusterView
 from s2dash.pipeline import RunResult, RunSettings
-from s2dash.schemes import load_scheme, scheme_names
 from s2dash.sources.request import SceneRequest
-
-TEXTURES = [0, 3, 5, 7, 9]
-SAMPLES = [10_000, 50_000, 100_000, 200_000, 500_000]
-MOST = 60
-KEEP: dict[str, Any] = {"persist_state": "session"}
-
-
-def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSettings:
-    """What a run is asked for: at first what was asked for last, on whatever day."""
-    first = result.settings if result is not None else RunSettings()
-    saved = (state.recall("settings") or {}) if "k" not in st.session_state else {}
-    offered = list(available_indices(bands))
-    fields: dict[str, tuple[Any, Any]] = {
-        "method": (first.method, METHODS),
-        "k": (first.k, range(2, MOST + 1)),
-        "seed": (first.seed, range(10_000)),
-        "indices": (list(first.indices), offered),
-        "texture": (first.texture, TEXTURES),
-        "sample": (first.sample, SAMPLES),
-        "scheme": (first.scheme, scheme_names()),
-        "annotators": (list(first.annotators), annotator_names()),
-    }
-    for key, (value, options) in fields.items():
-        state.seed(key, value, saved=saved.get(key), options=options)
-    st.selectbox("Method", METHODS, key="method", format_func=lambda name: METHOD_TITLES.get(name, name), **KEEP)
-    st.slider("Clusters (K)", 2, MOST, key="k", **KEEP)
-    st.multiselect("Indices besides the bands", offered, key="indices", **KEEP)
-    st.select_slider(
-        "Texture window",
-        TEXTURES,
-        key="texture",
-        format_func=lambda side: "none" if side == 0 else f"{side} × {side}",
-        help="Local mean and spread of red, near infrared and NDVI: tells a town from a bare field.",
-        **KEEP,
-    )
-    with st.expander("More", icon=":material/tune:"):
-        st.number_input("Seed", 0, 9999, key="seed", help="Same seed, same map.", **KEEP)
-        st.select_slider("Pixels to fit on", SAMPLES, key="sample", format_func="{:,}".format, **KEEP)
-        schemes = scheme_names()
-        st.selectbox("Class scheme", schemes, key="scheme", format_func=lambda name: load_scheme(name).title, **KEEP)
-        st.multiselect("Who names the clusters", annotator_names(), key="annotators", **KEEP)
-    return RunSettings.from_json({key: st.session_state[key] for key in fields})
 
 
 def start(asked: SceneRequest, settings: RunSettings, result: RunResult | None) -> None:
@@ -66,7 +26,7 @@ def start(asked: SceneRequest, settings: RunSettings, result: RunResult | None) 
     reference = result.reference_settings if same and result is not None else None
     state.remember("settings", settings.to_json())
     state.start_job(
-        f"Mapping with K = {settings.k}",
+        f"Mapping with {method_and_k(settings)}",
         lambda progress: space.start(asked, settings, reference=reference, progress=progress),
     )
     st.rerun()
@@ -94,6 +54,21 @@ def names_of(result: RunResult) -> dict[int, str]:
         cluster: f"{cluster} · {'not named' if entry.code is None else result.legend.scheme[entry.code].name}"
         for cluster, entry in result.legend.entries.items()
     }
+
+
+def cluster_map(result: RunResult, view: ClusterView, names: dict[int, str]) -> None:
+    """The clusters over the imagery, and what else the method made, switched off at first."""
+    legend = [(names[cluster], view.colours[cluster]) for cluster in names]
+    layers: list[MapLayer] = [*view.base(), view.layer()]
+    for name in PRODUCT_TITLES:
+        path = result.kept_files.get(f"{name}.tif")
+        if path is None:
+            continue
+        with state.said():
+            layer, marks = view.product(name, path)
+            layers, legend = [*layers, layer], [*legend, *marks]
+    credit, key = str(result.scene["attribution"]), f"clusters {state.run_id()}"
+    state.show_map(layers, key=key, height=620, legend=legend, legend_title="Clusters", attribution=credit)
 
 
 def charts(result: RunResult, names: dict[int, str], colours: dict[int, str]) -> None:
@@ -127,22 +102,32 @@ def charts(result: RunResult, names: dict[int, str], colours: dict[int, str]) ->
         st.plotly_chart(figure, key="areas")
 
 
+def shown(result: RunResult, run: str, names: dict[int, str], place: Any) -> None:
+    """All about the run that is shown: its map in `place`, the rest below."""
+    with place:
+        state.subject(str(result.scene["title"]), simulated=result.scene["kind"] == "simulated")
+        view = state.run_view(result)
+        cluster_map(result, view, names)
+        for note in result.clusters.notes:
+            st.caption(plain(note))
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        quality(result, run, names, view.colours)
+    with right, st.container(border=True):
+        tools(result, run, names)
+    charts(result, names, view.colours)
+    fit_charts(result)
+
+
 state.framed()
 st.title("Clusters")
-result = state.shown_run()
+run, seen, result = state.run_id() or "", state.changes(), state.shown_run()
 left, right = st.columns([2, 1], gap="medium")
 with right, st.container(border=True):
     panel(result)
-if result is not None:
-    names = names_of(result)
-    with left:
-        state.subject(str(result.scene["title"]), simulated=result.scene["kind"] == "simulated")
-        view = state.run_view(result)
-        legend = [(names[cluster], view.colours[cluster]) for cluster in names]
-        credit, key = str(result.scene["attribution"]), f"clusters {state.run_id()}"
-        layers = [*view.base(), view.layer()]
-        state.show_map(layers, key=key, legend=legend, legend_title="Clusters", attribution=credit)
-    charts(result, names, view.colours)
-else:
+if result is None:
     with left:
         state.nothing()
+else:
+    state.follow(run, seen)
+    shown(result, run, names_of(result), left)

@@ -125,9 +125,9 @@ def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: 
 
 state.framed()
 st.title("Labels")
-result, run = state.result(), state.run_id() or ""
+run, seen, result = state.run_id() or "", state.changes(), state.result()
 state.subject(str(result.scene["title"]), simulated=result.scene["kind"] == "simulated")
-state.follow(run, len(result.legend.events))
+state.follow(run, seen)
 left, right = st.columns([2, 1], gap="medium")
 with left:
     view = state.run_view(result)

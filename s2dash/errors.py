@@ -66,6 +66,18 @@ class ModelMismatchError(ClusteringError):
     """A fitted model is applied to features it was not fitted on."""
 
 
+class ModelFileError(ClusteringError):
+    """A file holds no fitted model that can be read."""
+
+
+class EditError(ClusteringError):
+    """A cluster map cannot be changed as asked."""
+
+
+class WeightsError(ClusteringError):
+    """The weights of a pretrained network are missing, damaged or cannot be fetched."""
+
+
 class SchemeError(S2DashError):
     """A class scheme, or a map between two, is unknown or broken."""
 

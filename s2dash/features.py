@@ -206,12 +206,15 @@ def build_features(
         if not known:
             raise FeatureError(f"None of {list(texture.of)} is among the bands or indices, so it has no texture.")
         texture = replace(texture, of=known)
+    names = feature_names(scene.bands, indices, texture)
+    said = tuple(dict.fromkeys(notes))
+    if scaler is not None:
+        return FeatureStack(scene, indices, texture, replace(scaler, names=names), said).with_scaler(scaler)
     drawn = draw_sample(scene, size=sample, seed=seed, progress=progress)
     raw = _raw_sample(scene, indices, texture, drawn)
-    names = feature_names(scene.bands, indices, texture)
-    stack = FeatureStack(scene, indices, texture, Standardiser.fit(names, raw), tuple(dict.fromkeys(notes)))
+    stack = FeatureStack(scene, indices, texture, Standardiser.fit(names, raw), said)
     stack._samples[sample, seed] = drawn, raw
-    return stack if scaler is None else stack.with_scaler(scaler)
+    return stack
 
 
 def feature_names(bands: Sequence[str], indices: Sequence[str], texture: Texture | None) -> tuple[str, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
@@ -19,134 +18,33 @@ from typing import Any
 from s2dash.annotation.annotate import AnswerBook, annotate
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.cards import build_cards
-from s2dash.annotation.legend import Legend
-from s2dash.annotation.registry import annotator
-from s2dash.clustering import ClusterMap, check_k, cluster
+from s2dash.annotation.legend import Legend, LegendEvent
+from s2dash.cluster_state import ClusterState
+from s2dash.clustering import ClusterMap, SavedModel, cluster, product_map
+from s2dash.clustering.quality import ClusterQuality, measure_quality
 from s2dash.comparison import Agreement, agreement
-from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE, Texture, build_features
+from s2dash.edit_history import EditHistory
+from s2dash.errors import TooLargeError
+from s2dash.features import FeatureStack, Texture, build_features
 from s2dash.landcover import LandCoverMap
 from s2dash.progress import Progress, Silent, Stage
-from s2dash.reference import Reference, load_reference, load_worldcover
+from s2dash.reference import Reference
+from s2dash.run_settings import ReferenceSettings, RunSettings
 from s2dash.scene import Scene
-from s2dash.schemes import ClassScheme, SchemeMap, load_scheme, load_scheme_map, read_scheme_map
+from s2dash.schemes import load_scheme
 from s2dash.sources.describe import describe_scene
 from s2dash.sources.request import SceneRequest
+from s2dash.types import FloatArray
 
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What a person chose for a run."""
-
-    scheme: str = "worldcover"
-    """Class scheme of the map."""
-    method: str = "kmeans"
-    """Clustering method."""
-    k: int = 12
-    """Number of clusters."""
-    seed: int = 0
-    """Of the sample and of the clustering."""
-    sample: int = DEFAULT_SAMPLE
-    """Pixels to fit on."""
-    indices: tuple[str, ...] = DEFAULT_INDICES
-    """Spectral indices among the features."""
-    texture: int = 0
-    """Side of the texture window in pixels; 0 for none."""
-    annotators: tuple[str, ...] = ("rules",)
-    """Who names the clusters."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self) | {"indices": list(self.indices), "annotators": list(self.annotators)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> RunSettings:
-        """From `to_json`; what a later version added is ignored."""
-        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
-        return cls(**known | {name: tuple(known[name]) for name in ("indices", "annotators") if name in known})
-
-
-@dataclass(frozen=True)
-class ReferenceSettings:
-    """Which map to compare with, and what its codes mean."""
-
-    path: str = ""
-    """A raster on disk; empty for WorldCover from its public bucket."""
-    scheme: str = "worldcover"
-    """Scheme of its codes, where `codes` is not given."""
-    codes: Mapping[int, int] = field(default_factory=dict)
-    """Its code → WorldCover code, for maps of no known scheme."""
-    year: int | None = None
-    """Year of the map; for WorldCover 2020 or 2021."""
-    title: str = ""
-    """What to call it; empty for what the file says."""
-
-    @classmethod
-    def from_map_file(cls, path: str, map_file: Path, *, year: int | None = None) -> ReferenceSettings:
-        """Codes from a JSON file, and what it says of the map's source and year under `reference`.
-
-        Raises:
-            SchemeError: If the file holds no such map.
-        """
-        codes = read_scheme_map(map_file, target="worldcover").codes
-        about = json.loads(map_file.read_text("utf-8")).get("reference")
-        about = about if isinstance(about, dict) else {}
-        said = str(about.get("year", ""))
-        return cls(
-            path=path,
-            scheme=map_file.name,
-            codes=codes,
-            year=year or (int(said) if said.isdecimal() else None),
-            title=str(about.get("source", "")),
-        )
-
-    def scheme_map(self, target: str) -> SchemeMap:
-        """From the reference's codes to those of the run's scheme.
-
-        Raises:
-            SchemeError: If no map between the two is known.
-        """
-        if self.codes:
-            return SchemeMap(self.scheme, "worldcover", self.codes).then(load_scheme_map("worldcover", target))
-        return load_scheme_map(self.scheme, target)
-
-    def load(self, scene: Scene, scheme: ClassScheme, *, progress: Progress | None = None) -> Reference:
-        """Read it onto the scene's grid.
-
-        Args:
-            scene: The scene.
-            scheme: The scheme of the result.
-            progress: Where to report.
-
-        Raises:
-            ReferenceMapError: If it cannot be read or does not overlap.
-            SchemeError: If its codes cannot be translated.
-        """
-        if not self.path:
-            return load_worldcover(scene, year=self.year or 2021, scheme=scheme, progress=progress)
-        return load_reference(
-            Path(self.path),
-            grid=scene.grid,
-            scheme=scheme,
-            scheme_map=self.scheme_map(scheme.name),
-            title=self.title or None,
-            year=self.year,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self) | {"codes": {str(code): to for code, to in self.codes.items()}}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> ReferenceSettings:
-        """From `to_json`."""
-        codes = {int(code): int(to) for code, to in content.get("codes", {}).items()}
-        return cls(
-            path=content["path"],
-            scheme=content["scheme"],
-            codes=codes,
-            year=content.get("year"),
-            title=content.get("title", ""),
-        )
+__all__ = [
+    "ReferenceSettings",
+    "RunResult",
+    "RunSettings",
+    "cluster_quality",
+    "peak_memory_mib",
+    "run_chain",
+    "versions",
+]
 
 
 @dataclass(frozen=True)
@@ -173,6 +71,16 @@ class RunResult:
     """When the run began."""
     name: str = ""
     """What the person calls it."""
+    saved: SavedModel | None = None
+    """The fitted model, to be applied to other scenes; None for a run read back from disk."""
+    products: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Maps the model made besides the clusters, by name: shape (y, x), float32, NaN where there is no data."""
+    kept_files: Mapping[str, Path] = field(default_factory=dict)
+    """Files of a run read back from disk that need not be read to be kept: its model and its products, by name."""
+    quality: ClusterQuality | None = None
+    """How good the clusters are; None for runs made before it was measured."""
+    edits: EditHistory = field(default_factory=EditHistory)
+    """What people did to the clusters since they were fitted."""
 
     @property
     def year(self) -> int | None:
@@ -196,6 +104,22 @@ class RunResult:
         """The same run after a person decided something."""
         return replace(self, legend=legend)
 
+    @property
+    def state(self) -> ClusterState:
+        """The clusters as they are now, with all that belongs to them."""
+        return ClusterState(self.clusters, self.cards, self.legend.answers, self.quality)
+
+    def with_state(self, state: ClusterState, *, edits: EditHistory, events: Iterable[LegendEvent] = ()) -> RunResult:
+        """The same run with its clusters in another state, and the decisions that are about those clusters."""
+        return replace(
+            self,
+            clusters=state.clusters,
+            cards=state.cards,
+            legend=state.legend(self.legend.scheme).with_history(events),
+            quality=state.quality,
+            edits=edits,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """What `run.json` holds: settings, sources, versions, timings, peak memory."""
         reference = None
@@ -217,6 +141,7 @@ class RunResult:
             "scene": dict(self.scene),
             "reference": reference,
             "clustering": dict(self.clusters.settings),
+            "edits": self.edits.to_json(),
             "timings_s": {step: round(seconds, 3) for step, seconds in self.timings.items()},
             "peak_memory_mib": peak_memory_mib(),
             "versions": versions(),
@@ -253,34 +178,47 @@ def run_chain(
     started = datetime.now(UTC)
     timings: dict[str, float] = {}
     scheme = load_scheme(settings.scheme)
-    for name in settings.annotators:
-        annotator(name)
-    check_k(settings.k)
+    settings.check()
+    saved = SavedModel.load(Path(settings.model)) if settings.model else None
     compared = None
     if reference is not None:
         with _timed(timings, "reference"):
             watch.report(0.0, "Reading the reference map")
             compared = reference.load(scene, scheme)
-    with _timed(timings, "features"):
-        features = build_features(
-            scene,
-            indices=settings.indices,
-            texture=Texture(size=settings.texture) if settings.texture else None,
-            sample=settings.sample,
-            seed=settings.seed,
-            progress=Stage(watch, 0.05, 0.3),
-        )
-    with _timed(timings, "clustering"):
-        clusters = cluster(
-            features,
-            method=settings.method,
-            k=settings.k,
-            seed=settings.seed,
-            sample=settings.sample,
-            progress=Stage(watch, 0.3, 0.75),
-        )
+    if saved is None:
+        with _timed(timings, "features"):
+            features = build_features(
+                scene,
+                indices=settings.indices,
+                texture=Texture(size=settings.texture) if settings.texture else None,
+                sample=settings.sample,
+                seed=settings.seed,
+                progress=Stage(watch, 0.05, 0.2),
+            )
+        with _timed(timings, "clustering"):
+            clusters = cluster(
+                features,
+                method=settings.method,
+                k=settings.k,
+                seed=settings.seed,
+                sample=settings.sample,
+                options=settings.options,
+                progress=Stage(watch, 0.2, 0.7),
+            )
+        if clusters.model is not None:
+            saved = SavedModel.of(clusters.model, features)
+    else:
+        with _timed(timings, "clustering"):
+            features = saved.features(scene)
+            clusters = saved.apply(scene, progress=Stage(watch, 0.05, 0.7))
+    with _timed(timings, "products"):
+        products, unmade = _products(features, clusters, progress=Stage(watch, 0.7, 0.75))
     with _timed(timings, "cards"):
-        cards = build_cards(clusters, scene, seed=settings.seed, progress=Stage(watch, 0.75, 0.85))
+        cards = build_cards(clusters, scene, seed=settings.seed, progress=Stage(watch, 0.75, 0.82))
+    with _timed(timings, "quality"):
+        quality = cluster_quality(
+            clusters, scene, cards=cards, features=features, seed=settings.seed, progress=Stage(watch, 0.82, 0.87)
+        )
     with _timed(timings, "annotation"):
         legend = annotate(
             clusters,
@@ -289,14 +227,27 @@ def run_chain(
             scheme=scheme,
             cards=cards,
             book=book,
-            progress=Stage(watch, 0.85, 0.95),
+            progress=Stage(watch, 0.87, 0.95),
         )
     with _timed(timings, "description"):
         described = describe_scene(scene, valid=clusters.labels)
-    described["notes"] = [*described.get("notes", []), *features.notes]
+    described["notes"] = [*described.get("notes", []), *features.notes, *clusters.notes, *unmade]
     if request is not None:
         described["request"] = request.to_json()
-    result = RunResult(settings, described, clusters, cards, legend, compared, reference, timings, started)
+    result = RunResult(
+        settings,
+        described,
+        clusters,
+        cards,
+        legend,
+        compared,
+        reference,
+        timings,
+        started,
+        saved=saved,
+        products=products,
+        quality=quality,
+    )
     with _timed(timings, "agreement"):
         watch.report(0.95, "Comparing with the reference map" if compared else "Finishing the map")
         _ = result.agreement
@@ -304,10 +255,40 @@ def run_chain(
     return result
 
 
+def cluster_quality(
+    clusters: ClusterMap,
+    scene: Scene,
+    *,
+    cards: Mapping[int, ClusterCard],
+    features: FeatureStack,
+    seed: int,
+    progress: Progress | None = None,
+) -> ClusterQuality:
+    """How good the clusters of a run are, in the features they were made of: see `measure_quality`."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):  # its many small fits would only wait for each other on several threads
+        return measure_quality(clusters, scene, cards=cards, features=features, seed=seed, progress=progress)
+
+
+def _products(
+    features: FeatureStack, clusters: ClusterMap, *, progress: Progress
+) -> tuple[dict[str, FloatArray], list[str]]:
+    """Maps the model makes besides the clusters, and notes on those that do not fit in memory."""
+    made: dict[str, FloatArray] = {}
+    notes = []
+    for name in clusters.model.products if clusters.model is not None else ():
+        try:
+            made[name] = product_map(features, clusters.model, name, progress=progress)  # type: ignore[arg-type]
+        except TooLargeError as error:
+            notes.append(f"The map {name!r} was left out. {error}")
+    return made, notes
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides the result."""
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in ("numpy", "scikit-learn", "rasterio", "spyndex", "odc-geo"):
+    for package in ("numpy", "scikit-learn", "scikit-image", "torch", "rasterio", "spyndex", "odc-geo"):
         found[package] = metadata.version(package)
     from s2dash import __version__
 

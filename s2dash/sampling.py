@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from s2dash.errors import NoValidPixelsError, SampleError
-from s2dash.grid import blocks
+from s2dash.grid import BLOCK, blocks
 from s2dash.parallel import ordered_map
 from s2dash.progress import Progress, Silent, steps
 from s2dash.scene import Scene
 from s2dash.types import NumberArray
 
-MAX_BLOCKS = 100
-"""A larger scene is sampled from this many of its blocks, spread evenly: a tenth of a tile says what the tile holds."""
+ALL_BLOCKS = 16
+"""A scene of at most this many blocks is sampled from all of them."""
+MAX_BLOCKS = 80
+"""No scene is sampled from more blocks, spread evenly: a sixth of a tile says what the tile holds."""
 MAX_SAMPLE = 5_000_000
 """Most pixels drawn: a run with thirteen features then takes 1.6 GiB."""
 _MAX_SEED = 2**32 - 1
@@ -40,7 +43,7 @@ class PixelSample:
 
 
 def draw_sample(
-    scene: Scene, *, size: int, seed: int, max_blocks: int = MAX_BLOCKS, progress: Progress | None = None
+    scene: Scene, *, size: int, seed: int, max_blocks: int | None = None, progress: Progress | None = None
 ) -> PixelSample:
     """Draw `size` valid pixels, or all where there are fewer.
 
@@ -51,7 +54,8 @@ def draw_sample(
         scene: The scene.
         size: Number of pixels wanted.
         seed: Same seed, same pixels.
-        max_blocks: A scene with more blocks than this is sampled from this many, spread evenly.
+        max_blocks: A scene with more blocks than this is sampled from this many, spread evenly; by default from half
+            of them, within `ALL_BLOCKS` and `MAX_BLOCKS`.
         progress: Where to report.
 
     Raises:
@@ -60,8 +64,9 @@ def draw_sample(
     """
     _check(size, seed)
     every = blocks(scene.grid)
-    picks = np.unique(np.linspace(0, len(every) - 1, min(len(every), max_blocks)).round().astype(int))
-    drawn = _draw_from(scene, [(int(pick), every[pick]) for pick in picks], size, seed, progress or Silent())
+    most = max_blocks or min(max(-(-len(every) // 2), ALL_BLOCKS), MAX_BLOCKS)
+    picks = _spread(scene.grid, len(every), most)
+    drawn = _draw_from(scene, [(pick, every[pick]) for pick in picks], size, seed, progress or Silent())
     if len(drawn) < size and len(picks) < len(every):  # mostly clouds: look everywhere before giving up
         drawn = _draw_from(scene, list(enumerate(every)), size, seed, progress or Silent())
     if len(drawn) == 0:
@@ -70,6 +75,17 @@ def draw_sample(
             "saturated. Choose another date or area, or loosen the mask."
         )
     return drawn
+
+
+def _spread(grid: GeoBox, count: int, most: int) -> list[int]:
+    """Which of `count` blocks to look at: a lattice that leaves no gap and follows neither rows nor columns.
+
+    The two steps are those of Roberts' R2 sequence (2018), the plane's golden ratio.
+    """
+    place = np.arange(count)
+    across = -(-grid.shape[1] // BLOCK)
+    rank = (place % across * 0.7548776662466927 + place // across * 0.5698402909980532) % 1.0
+    return sorted(int(pick) for pick in np.argsort(rank, kind="stable")[:most])
 
 
 def _check(size: int, seed: int) -> None:

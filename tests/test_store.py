@@ -29,6 +29,8 @@ from sqlalchemy.schema import CreateTable
 
 from s2dash.annotation.answer import Answer
 from s2dash.annotation.legend import LegendEvent
+from s2dash.clustering.edits import ClusterEdit
+from s2dash.edit_history import EditEntry
 from s2dash.errors import StoreError, UnsafeNameError
 from s2dash.store import Store, tables
 from s2dash.store.secrecy import redact
@@ -90,6 +92,11 @@ def override(cluster: int = 1, **changes: Any) -> LegendEvent:
         "why": "",
     }
     return LegendEvent(**fields | changes)
+
+
+def edit(seq: int, step: str = "edit", **changes: Any) -> EditEntry:
+    fields = {"kind": "merge", "clusters": (3, 5), "value": 0, "who": "Оля", "when": WHEN, "made": (13,)}
+    return EditEntry(seq, step, ClusterEdit(**fields | changes), "Оля", WHEN, ("Mind this.",))  # type: ignore[arg-type]
 
 
 def fork(work: Callable[[], object]) -> int:
@@ -236,6 +243,62 @@ def test_another_version_is_refused(folder: Path, version: int, said: str) -> No
     with pytest.raises(StoreError, match=said):
         Store.open(folder)
     assert (folder / "s2dash.db").read_bytes() == before
+
+
+def make_version_1(folder: Path) -> None:
+    """What a workspace was before clusters could be edited: the same tables but one, and no trigger on it."""
+    with closing(sqlite3.connect(folder / "s2dash.db")) as file:
+        file.executescript("DROP TABLE cluster_edits; UPDATE schema_version SET version = 1;")
+
+
+def test_a_workspace_of_version_1_is_brought_up_to_date_and_loses_nothing(folder: Path) -> None:
+    with Store.open(folder) as store:
+        run = begin(store)
+        store.add_event(run, override())
+        kept = store.save_answer(run, answer())
+        store.finish_run(run, summary={"overall": 0.5})
+    make_version_1(folder)
+    with Store.open(folder) as store:
+        assert store.events(run) == (override(),)
+        assert store.answers(run) == (kept,)
+        assert store.run(run).summary == {"overall": 0.5}
+        assert store.cluster_edits(run).entries == ()
+        store.add_cluster_edit(run, edit(1))
+        assert store.cluster_edits(run).entries == (edit(1),)
+    with closing(sqlite3.connect(folder / "s2dash.db")) as file:
+        assert file.execute("SELECT version FROM schema_version").fetchall() == [(tables.SCHEMA_VERSION,)]
+        with pytest.raises(sqlite3.Error, match="append-only"):
+            file.execute("UPDATE cluster_edits SET who = 'x'")
+
+
+def test_many_may_bring_a_workspace_up_to_date_at_once(folder: Path) -> None:
+    Store.open(folder).close()
+    make_version_1(folder)
+    processes = [fork(lambda: Store.open(folder).create_project(str(os.getpid()))) for _ in range(4)]
+    assert [ended(pid) for pid in processes] == [0] * 4
+
+
+def test_a_kill_while_it_is_brought_up_to_date_leaves_the_old_version(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(folder) as store:
+        run = begin(store)
+    make_version_1(folder)
+
+    def work() -> None:
+        def create(connection: Any) -> None:
+            tables.cluster_edits.create(connection)
+            kill_myself()
+
+        monkeypatch.setattr(tables.metadata, "create_all", create)
+        Store.open(folder)
+
+    assert ended(fork(work)) == -signal.SIGKILL
+    with closing(sqlite3.connect(folder / "s2dash.db")) as file:
+        assert file.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+        assert not file.execute("SELECT 1 FROM sqlite_master WHERE name = 'cluster_edits'").fetchall()
+    with Store.open(folder) as store:
+        assert store.cluster_edits(run).entries == ()
 
 
 def test_another_programs_database_is_left_alone(folder: Path) -> None:
@@ -774,6 +837,56 @@ def test_any_event_comes_back(store: Store, run: str, who: str, why: str, when: 
     seq = store.add_event(run, event)
     (kept,) = store.events_since(run, seq - 1)
     assert kept.event == event
+
+
+# ---- edits of clusters
+
+
+def test_edits_come_back_in_order_and_as_they_were(store: Store, run: str) -> None:
+    entries = (edit(1), edit(2, "undo"), edit(3, "redo"), edit(4, kind="sieve", clusters=(), value=9, made=()))
+    for entry in entries:
+        store.add_cluster_edit(run, entry)
+    assert store.cluster_edits(run).entries == entries
+    assert store.cluster_edits(begin(store)).entries == (), "every run has a record of its own"
+
+
+def test_an_edit_and_the_decisions_that_come_with_it_are_kept_together_or_not_at_all(store: Store, run: str) -> None:
+    store.add_cluster_edit(run, edit(1), events=[override(13), override(14)])
+    assert store.changes(run) == (2, 1)
+    broken = override(15)
+    object.__setattr__(broken, "who", 7)  # cannot be cleaned
+    with pytest.raises(AttributeError):
+        store.add_cluster_edit(run, edit(2), events=[override(16), broken])
+    assert store.changes(run) == (2, 1)
+
+
+def test_of_two_edits_of_the_same_clusters_the_second_is_refused(store: Store, run: str) -> None:
+    store.add_cluster_edit(run, edit(1))
+    with pytest.raises(StoreError, match=r"meanwhile.*try again"):
+        store.add_cluster_edit(run, edit(1))
+    with pytest.raises(StoreError, match="meanwhile"):
+        store.add_cluster_edit(run, edit(3))
+    with pytest.raises(StoreError, match="meanwhile"):
+        store.add_event(run, override(), edit=0)
+    assert store.add_event(run, override(), edit=1) == 1
+    assert store.changes(run) == (1, 1)
+    with pytest.raises(StoreError, match="no run"):
+        store.add_cluster_edit("20200101-000000-abcdef", edit(1))
+
+
+def test_the_record_of_edits_cannot_be_rewritten_even_by_hand(store: Store, run: str, folder: Path) -> None:
+    store.add_cluster_edit(run, edit(1))
+    with closing(sqlite3.connect(folder / "s2dash.db")) as file, pytest.raises(sqlite3.Error, match="append-only"):
+        file.execute("UPDATE cluster_edits SET content = '{}'")
+    assert store.cluster_edits(run).entries == (edit(1),)
+
+
+def test_edits_go_with_their_run(store: Store, run: str, folder: Path) -> None:
+    store.add_cluster_edit(run, edit(1))
+    store.finish_run(run, summary={})
+    store.delete_run(run)
+    with closing(sqlite3.connect(folder / "s2dash.db")) as file:
+        assert file.execute("SELECT count(*) FROM cluster_edits").fetchone() == (0,)
 
 
 # ---- settings, secrets

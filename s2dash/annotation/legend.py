@@ -35,7 +35,7 @@ class LegendEvent:
     kind: EventKind
     """`override` sets a class, `undo` takes back the latest override in force, anyone's, and `redo` brings it back."""
     cluster: int
-    """The cluster it changed."""
+    """The cluster it changed; an undo or redo is of an override of this one."""
     before: int | None
     """Its class before, None for undecided: for the record, the replay does not use it."""
     after: int | None
@@ -187,6 +187,14 @@ class Legend:
         """
         return replace(self, events=tuple(events))
 
+    def with_history(self, events: Iterable[LegendEvent]) -> Legend:
+        """The same answers with those of these events that are about its clusters.
+
+        Clusters come and go when people merge and split them, but a number is never used again: what was decided about
+        one that is not there now is left out, and in force again as soon as the number is back.
+        """
+        return self.with_events(event for event in events if event.cluster in self.clusters)
+
     def apply(self, clusters: ClusterMap, *, year: int | None = None) -> LandCoverMap:
         """Name every pixel.
 
@@ -250,17 +258,21 @@ class Legend:
 
     @cached_property
     def _replayed(self) -> tuple[tuple[LegendEvent, ...], tuple[LegendEvent, ...]]:
-        """Overrides in force, oldest first, and those undone, the one to come back next at the end."""
+        """Overrides in force, oldest first, and those undone, the one to come back next at the end.
+
+        An undo takes back the latest override of its own cluster: that is the latest of all where it was recorded, but
+        need not be among the clusters of another state of the same run.
+        """
         done: list[LegendEvent] = []
         undone: list[LegendEvent] = []
         for event in self.events:
             if event.kind == "override":
                 done.append(event)
                 undone.clear()
-            elif event.kind == "undo" and done:
-                undone.append(done.pop())
-            elif event.kind == "redo" and undone:
-                done.append(undone.pop())
+            elif event.kind == "undo":
+                _move_last(event.cluster, done, undone)
+            elif event.kind == "redo":
+                _move_last(event.cluster, undone, done)
         return tuple(done), tuple(undone)
 
     def _step(self, kind: EventKind, cluster: int, who: str, when: datetime | None) -> Legend:
@@ -327,6 +339,14 @@ def _entry(cluster: int, answers: list[Answer], override: LegendEvent | None) ->
         return LegendEntry(cluster, tuple(answers), voted, voted.code, voted.confidence, voted.decided_by)
     sure = 0.0 if override.after is None else 1.0
     return LegendEntry(cluster, tuple(answers), voted, override.after, sure, "person", override)
+
+
+def _move_last(cluster: int, source: list[LegendEvent], target: list[LegendEvent]) -> None:
+    """Move the last event of a cluster from one list to the end of another; nothing where there is none."""
+    for place in range(len(source) - 1, -1, -1):
+        if source[place].cluster == cluster:
+            target.append(source.pop(place))
+            return
 
 
 def _listed(clusters: Sequence[int]) -> str:

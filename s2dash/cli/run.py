@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from s2dash.annotation.registry import annotator_names
 from s2dash.cli.output import Console, add_output_options, share_text
 from s2dash.cli.scene_options import add_scene_options, request_from
-from s2dash.clustering import METHODS
-from s2dash.errors import ReferenceMapError
+from s2dash.clustering import METHODS, method_entry
+from s2dash.clustering.methods import Value
+from s2dash.errors import ClusteringError, ReferenceMapError
 from s2dash.export.folder import output_folder
 from s2dash.export.run_files import earlier_files, write_run
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
@@ -29,8 +30,16 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--name", default="", help="what to call the run")
     method = parser.add_argument_group("clusters and names")
     method.add_argument("--scheme", default="worldcover", choices=scheme_names(), help="classes of the map")
-    method.add_argument("--method", default="kmeans", choices=METHODS, help="clustering method")
-    method.add_argument("--k", type=int, default=12, help="number of clusters (default 12)")
+    method.add_argument("--method", default="kmeans", choices=tuple(METHODS), help="clustering method")
+    method.add_argument("--k", type=k_value, default=12, help="number of clusters (default 12), or auto")
+    method.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the method's own, e.g. eps=0.4; `python -m s2dash methods` lists them",
+    )
+    method.add_argument("--model", type=Path, metavar="FILE", help="apply the model.npz of another run; fits none")
     method.add_argument("--seed", type=int, default=0, help="same seed, same map")
     method.add_argument("--sample", type=int, default=DEFAULT_SAMPLE, help="pixels to fit on")
     method.add_argument(
@@ -79,7 +88,33 @@ def settings_from(options: argparse.Namespace) -> RunSettings:
         indices=() if options.indices in {"", "none"} else _names(options.indices),
         texture=options.texture,
         annotators=_names(options.annotators),
+        options=options_from(options.option, method=options.method),
+        model=str(options.model or ""),
     )
+
+
+def options_from(pairs: Sequence[str], *, method: str) -> dict[str, Value]:
+    """Settings of a method given as `name=value`.
+
+    Raises:
+        ClusteringError: If one is not of that form, unknown or out of range.
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise ClusteringError(f"--option {pair} is not of the form NAME=VALUE, e.g. eps=0.4.")
+    given = {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
+    checked = method_entry(method).check_options(given)
+    return {name: checked[name] for name in given}
+
+
+def k_value(text: str) -> int | Literal["auto"]:
+    """A number of clusters, or `auto`; whether the number makes sense is found out later."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from error
 
 
 def reference_from(options: argparse.Namespace) -> ReferenceSettings | None:
@@ -128,6 +163,8 @@ def show(result: RunResult, console: Console, *, out: Path, files: list[str]) ->
     )
     if report:
         show_agreement(report, console)
+    for note in result.clusters.notes:
+        console.line(note)
     if result.scene.get("kind") == "simulated":
         console.line("The scene is simulated: not a real place.")
     console.line(f"Written to {out}: {', '.join(files)}")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from s2dash.clustering.kmeans import check_distinct, check_k, fit_kmeans
+from s2dash.clustering.kmeans import check_distinct, check_k, fit_centres
+from s2dash.clustering.model import PixelModel
 from s2dash.errors import ClusteringError
-from s2dash.types import FloatArray, LabelArray
+from s2dash.features import FeatureStack
+from s2dash.progress import Progress, Silent, Stage
+from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
-FIT_PIXELS = 50_000
+FIT_PIXELS = 20_000
 """Most pixels the mixture is fitted on; covariances of ten bands need no more."""
 REGULARISATION = 1e-3
 """Added to the variances, in squared standard deviations: a cluster cannot shrink onto a single value."""
 
 
 @dataclass(frozen=True)
-class GaussianMixtureModel:
+class GaussianMixtureModel(PixelModel):
     """Weights, means and shapes of the components, in standardised feature space."""
 
     feature_names: tuple[str, ...]
@@ -38,10 +42,8 @@ class GaussianMixtureModel:
     seed: int
     """What it was fitted with."""
 
-    @property
-    def method(self) -> str:
-        """Name on the command line."""
-        return "gmm"
+    method: ClassVar[str] = "gmm"
+    products: ClassVar[tuple[str, ...]] = ("membership",)
 
     @property
     def n_clusters(self) -> int:
@@ -60,6 +62,13 @@ class GaussianMixtureModel:
         joint /= joint.sum(axis=0)
         return joint
 
+    def product(self, name: str, values: FloatArray, valid: BoolArray) -> FloatArray:
+        """Probability of the component each pixel is given to, 0-1: low where two clusters overlap."""
+        if name not in self.products:
+            return super().product(name, values, valid)
+        surest: FloatArray = self.memberships(values.reshape(len(values), -1)).max(axis=0)
+        return surest.reshape(valid.shape)
+
     def describe(self) -> dict[str, Any]:
         """Settings and quality of the fit, from which the model can be made again."""
         return {
@@ -75,6 +84,28 @@ class GaussianMixtureModel:
             "precisions": self.precisions.tolist(),
         }
 
+    def arrays(self) -> dict[str, NumberArray]:
+        """Weights, means and shapes."""
+        return {"weights": self.weights, "means": self.means, "precisions": self.precisions}
+
+    @classmethod
+    def restore(cls, about: Mapping[str, Any], arrays: Mapping[str, NumberArray]) -> Self:
+        """From `describe` and `arrays`."""
+        names = tuple(about["features"])
+        weights, means, precisions = (np.asarray(arrays[name]) for name in ("weights", "means", "precisions"))
+        if means.shape != (len(weights), len(names)) or precisions.shape != (*means.shape, len(names)):
+            raise ValueError(f"means of shape {means.shape} do not fit {len(names)} features")
+        return cls(
+            names,
+            weights,
+            means,
+            precisions,
+            about["log_likelihood"],
+            about["iterations"],
+            about["converged"],
+            about["seed"],
+        )
+
     def _log_joint(self, features: FloatArray) -> FloatArray:
         """Logarithm of weight times density, less a constant, shape (cluster, pixel), float32."""
         out = np.empty((self.n_clusters, features.shape[1]), dtype=np.float32)
@@ -88,7 +119,30 @@ class GaussianMixtureModel:
         return out
 
 
-def fit_gmm(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> GaussianMixtureModel:
+def fit_gmm(
+    features: FeatureStack, *, k: int, seed: int, sample: int, progress: Progress | None = None
+) -> GaussianMixtureModel:
+    """Fit a Gaussian mixture on a sample of a scene.
+
+    Args:
+        features: Of the scene.
+        k: Number of components, 2 … 254.
+        seed: Of sample and starts.
+        sample: Pixels to draw.
+        progress: Where to report.
+
+    Raises:
+        ClusteringError: If `k` is out of range, or the pixels are too few for the shapes asked for.
+        TooFewDistinctPixelsError: If the sample has fewer than `k` distinct pixels.
+        NoValidPixelsError: If no pixel is valid.
+    """
+    watch = progress or Silent()
+    drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.4))
+    watch.report(0.4, "Fitting the mixture")
+    return fit_mixture(drawn, k=k, seed=seed, feature_names=features.names)
+
+
+def fit_mixture(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> GaussianMixtureModel:
     """Fit a Gaussian mixture with full covariances (scikit-learn), started from K-Means.
 
     Args:
@@ -115,7 +169,7 @@ def fit_gmm(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, 
     rng = np.random.default_rng([seed, 2])
     if len(sample) > FIT_PIXELS:
         sample = sample[rng.choice(len(sample), FIT_PIXELS, replace=False)]
-    start = fit_kmeans(sample, k=k, seed=seed, feature_names=feature_names).centres
+    start = fit_centres(sample, k=k, seed=seed, feature_names=feature_names).centres
     mixture = GaussianMixture(k, means_init=start, reg_covar=REGULARISATION, max_iter=200, random_state=seed)
     # one thread, as in K-Means: the same input must give the same map; and no warning, `converged` says it
     with threadpool_limits(limits=1), _quiet():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from s2dash.clustering.model import MAX_CLUSTERS
+from s2dash.clustering.model import MAX_CLUSTERS, PixelModel
 from s2dash.errors import ClusteringError, TooFewDistinctPixelsError
+from s2dash.features import FeatureStack
+from s2dash.progress import Progress, Silent, Stage
 from s2dash.types import FloatArray, LabelArray, NumberArray
 
 RESTARTS = 10
@@ -22,7 +25,7 @@ _scratch = threading.local()
 
 
 @dataclass(frozen=True)
-class KMeansModel:
+class KMeansModel(PixelModel):
     """Cluster centres in standardised feature space."""
 
     feature_names: tuple[str, ...]
@@ -36,10 +39,7 @@ class KMeansModel:
     seed: int
     """What it was fitted with."""
 
-    @property
-    def method(self) -> str:
-        """Name on the command line."""
-        return "kmeans"
+    method: ClassVar[str] = "kmeans"
 
     @property
     def n_clusters(self) -> int:
@@ -82,8 +82,44 @@ class KMeansModel:
             "centres": self.centres.tolist(),
         }
 
+    def arrays(self) -> dict[str, NumberArray]:
+        """The centres."""
+        return {"centres": self.centres}
 
-def fit_kmeans(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> KMeansModel:
+    @classmethod
+    def restore(cls, about: Mapping[str, Any], arrays: Mapping[str, NumberArray]) -> Self:
+        """From `describe` and `arrays`."""
+        centres = np.asarray(arrays["centres"], dtype=np.float64)
+        names = tuple(about["features"])
+        if centres.ndim != 2 or centres.shape[1] != len(names) or not 1 <= len(centres) <= MAX_CLUSTERS:
+            raise ValueError(f"centres of shape {centres.shape} do not fit {len(names)} features")
+        return cls(names, centres, about["inertia"], about["iterations"], about["seed"])
+
+
+def fit_kmeans(
+    features: FeatureStack, *, k: int, seed: int, sample: int, progress: Progress | None = None
+) -> KMeansModel:
+    """Fit K-Means on a sample of a scene.
+
+    Args:
+        features: Of the scene.
+        k: Number of clusters, 2 … 254.
+        seed: Of sample and starts.
+        sample: Pixels to draw.
+        progress: Where to report.
+
+    Raises:
+        ClusteringError: If `k` is out of range.
+        TooFewDistinctPixelsError: If the sample has fewer than `k` distinct pixels.
+        NoValidPixelsError: If no pixel is valid.
+    """
+    watch = progress or Silent()
+    drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.6))
+    watch.report(0.6, "Fitting clusters")
+    return fit_centres(drawn, k=k, seed=seed, feature_names=features.names)
+
+
+def fit_centres(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> KMeansModel:
     """Fit K-Means (scikit-learn's Lloyd, k-means++ starts).
 
     Restarts run on a subsample, the best of them is refined on the whole sample: one start alone costs up to 15 % of
@@ -127,13 +163,15 @@ def fit_kmeans(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[st
     )
 
 
-def check_k(k: int) -> None:
+def check_k(k: int | Literal["auto"]) -> None:
     """Refuse a number of clusters that makes no sense.
 
     Raises:
-        ClusteringError: If `k` is not in 2 … 254.
+        ClusteringError: If `k` is neither `"auto"` nor in 2 … 254.
     """
-    if not 2 <= k <= MAX_CLUSTERS:
+    if k == "auto":
+        return
+    if not isinstance(k, int) or not 2 <= k <= MAX_CLUSTERS:
         raise ClusteringError(f"The number of clusters must lie between 2 and {MAX_CLUSTERS}, not {k}.")
 
 

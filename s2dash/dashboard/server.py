@@ -73,16 +73,16 @@ class Server:
 
     def cluster_view(self, run_id: str, found: RunResult, scene: SceneView | None, *, of: SceneRequest) -> ClusterView:
         """The pictures of a run over its scene."""
-        key = ("view", run_id, found.started, None if scene is None else scene_key(of))
+        key = ("view", run_id, found.started, found.edits.state, None if scene is None else scene_key(of))
         return self._runs.get(key, lambda: ClusterView(found.clusters, scene))
 
-    def _run_key(self, run_id: str) -> tuple[str, int, int]:
-        """Changes whenever the run does: by a decision, or by a comparison that rewrites its files."""
+    def _run_key(self, run_id: str) -> tuple[str, int, tuple[int, int]]:
+        """Changes whenever the run does: by a decision, an edit of the clusters, or a comparison with another map."""
         try:
             written = (self.store.run_folder(run_id) / "run.json").stat().st_mtime_ns
         except OSError:
             written = 0
-        return run_id, written, len(self.store.events(run_id))
+        return run_id, written, self.store.changes(run_id)
 
     # ---- scenes
 

@@ -157,7 +157,7 @@ def run_view(found: RunResult) -> ClusterView:
     asked = SceneRequest.from_json(workspace().store.run(chosen).scene)
     scene, job = server().open_scene(asked, patience=_PATIENCE)
     if scene is None and job.running:
-        _watch_opening(job.id)
+        _watch_opening(job.id, "run")
     elif scene is None:
         st.warning(f"The map is shown without its imagery. {plain(job.error)}", icon=":material/image_not_supported:")
     elif scene.scene.grid != found.clusters.grid:
@@ -166,11 +166,16 @@ def run_view(found: RunResult) -> ClusterView:
     return server().cluster_view(chosen, found, scene, of=asked)
 
 
+def changes() -> tuple[int, int]:
+    """How many decisions and cluster edits the run that is shown has; asked for before it is opened, for `follow`."""
+    return workspace().store.changes(run_id() or "")
+
+
 @st.fragment(run_every=4.0)
-def follow(chosen: str, decisions: int) -> None:
-    """Show what others decide on the same run within seconds."""
+def follow(chosen: str, seen: tuple[int, int]) -> None:
+    """Show what others decide on the same run, or edit of its clusters, within seconds."""
     with suppress(StoreError):
-        if len(workspace().store.events(chosen)) != decisions:
+        if workspace().store.changes(chosen) != seen:
             st.rerun()
 
 
@@ -208,7 +213,7 @@ def present_scene() -> SceneView | None:
     if view is not None:
         return view
     if job.running:
-        _watch_opening(job.id)
+        _watch_opening(job.id, "scene")
         return None
     st.warning(f"The scene cannot be opened. {plain(job.error)}", icon=":material/image_not_supported:")
     if st.button("Try again", icon=":material/refresh:"):
@@ -244,23 +249,23 @@ def job_panel() -> None:
 @st.fragment(run_every=1.0)
 def _watch_jobs() -> None:
     for job_id in st.session_state["jobs"]:
-        _watch(job_id, width="stretch")
+        _watch(job_id, "all", width="stretch")
 
 
 @st.fragment(run_every=0.5)
-def _watch_opening(job_id: str) -> None:
+def _watch_opening(job_id: str, place: str) -> None:
     with st.container(border=True):
-        _watch(job_id, width="content")
+        _watch(job_id, place, width="content")
 
 
-def _watch(job_id: str, *, width: Literal["stretch", "content"]) -> None:
+def _watch(job_id: str, place: str, *, width: Literal["stretch", "content"]) -> None:
     job = server().board.get(job_id)
     if job is None or not job.running:
         st.rerun()
     left = f" · {job.remaining_s:.0f} s left" if job.remaining_s else ""
     step = "Stopping …" if job.tracker.cancelled else f"{job.tracker.text}{left}"
     st.progress(job.tracker.share, text=f"**{plain(job.title)}**  \n{plain(step)}")
-    if st.button("Stop", icon=":material/stop_circle:", key=f"stop {job.id}", width=width):
+    if st.button("Stop", icon=":material/stop_circle:", key=f"stop {job.id} {place}", width=width):
         job.tracker.cancel()
 
 

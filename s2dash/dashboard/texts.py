@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from s2dash.clustering import METHODS
 from s2dash.reference import Reference
+from s2dash.run_settings import RunSettings
 from s2dash.store import RunRecord
 
 _MARKUP = frozenset(r"\`*_{}[]()<>#+-.!|~:$&")
-METHOD_TITLES = {"kmeans": "K-Means"}
+METHOD_TITLES = {name: method.title for name, method in METHODS.items()}
 """Clustering methods as people call them."""
 
 
@@ -33,10 +35,26 @@ def unique_titles(records: Iterable[RunRecord]) -> dict[str, str]:
 
 
 def run_facts(record: RunRecord) -> str:
-    """Method, K and seed of a run, in a line of plain text."""
-    settings = record.settings
-    method = METHOD_TITLES.get(str(settings.get("method")), str(settings.get("method")))
-    return f"{method}, K = {settings.get('k')}, seed {settings.get('seed')}"
+    """Method, K, seed and edits of a run, in a line of plain text."""
+    settings, found = record.settings, record.summary.get("clusters")
+    name, k = str(settings.get("method")), settings.get("k")
+    facts = [METHOD_TITLES.get(name, name)]
+    if name in METHODS and not METHODS[name].takes_k:
+        facts += [f"{found} clusters"] if found is not None else []
+    else:
+        facts.append("K proposed" if k == "auto" else f"K = {k}")
+        facts += [f"{found} clusters"] if k == "auto" and found is not None else []
+    facts.append(f"seed {settings.get('seed')}")
+    edits = record.summary.get("edits") or 0
+    return ", ".join([*facts, *([f"{edits} edit{'s' if edits > 1 else ''}"] if edits else [])])
+
+
+def method_and_k(settings: RunSettings) -> str:
+    """What a run is asked for, in a few words."""
+    method = METHODS[settings.method]
+    if not method.takes_k:
+        return method.title
+    return f"{method.title}, {'K proposed' if settings.k == 'auto' else f'K = {settings.k}'}"
 
 
 def run_agreement(record: RunRecord) -> str:

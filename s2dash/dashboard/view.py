@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from s2dash.annotation.legend import Legend
@@ -23,6 +24,7 @@ from s2dash.dashboard.pictures import (
     scene_stretch,
     thin_labels,
 )
+from s2dash.dashboard.products import ProductLegend, product_layer
 from s2dash.dashboard.shelf import Shelf
 from s2dash.errors import TooFewBandsError
 from s2dash.landcover import LandCoverMap
@@ -148,6 +150,14 @@ class ClusterView:
             for cluster in range(1, self.clusters.n_clusters + 1)
         }
         return label_layer("Land cover", self.warped, colours, opacity=opacity, shown=shown)
+
+    def product(self, name: str, path: Path) -> tuple[MapLayer, ProductLegend]:
+        """A map of numbers that the method made besides, as a layer with its legend.
+
+        Raises:
+            NotARasterError: If it cannot be read.
+        """
+        return self._kept.get(("product", name), lambda: product_layer(name, path))
 
     def highlight(self, cluster: int) -> bytes:
         """One cluster picked out for the person, JPEG; on plain grey where there is no imagery."""

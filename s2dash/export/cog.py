@@ -22,24 +22,24 @@ from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from s2dash.errors import GridMismatchError, MissingCRSError, NotARasterError, OutputError, SchemeError
 from s2dash.export.pyramid import mode_pyramid
+from s2dash.export.sidecar import attribute_table, sidecar_path, write_sidecar
 from s2dash.grid import slices, strips
 from s2dash.schemes import NO_DATA
-from s2dash.types import BoolArray, LabelArray
+from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
 NO_PERCENT = 255
 """No data in a confidence raster, where 0 is a value."""
 
 _TILE = 512
 """Side of the tiles of the file, pixels."""
+_IN_MEMORY = 32 * 2**20
+"""A raster of more bytes is staged on the disk, to hold it in memory only once."""
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _RASTER_ERRORS = (RasterioError, CPLE_BaseError, OSError, ET.ParseError)
-_FIELDS = (("Value", 0, 5), ("Count", 0, 1), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8),
-           ("Alpha", 0, 9))  # fmt: skip
-"""Columns of GDAL's raster attribute table: name, type (0 integer, 2 text), usage."""
 
 
 def write_class_cog(
@@ -56,7 +56,7 @@ def write_class_cog(
 
     Palette, overviews (most frequent class), category names and a raster attribute table with pixel counts are
     written. Nothing appears under the final names before all of it has been read back; what was there before stays
-    until then. Besides `codes`, one copy of it and its overviews (a third) are held in memory.
+    until then. Besides `codes` its overviews (a third), and of a small raster one copy, are held in memory.
 
     Args:
         path: Ends in `.tif`; the folder must exist.
@@ -78,7 +78,7 @@ def write_class_cog(
     names = {code: name for code, name in names.items() if code != nodata}
     _check_legend(counts, names, colours, nodata=nodata)
     palette = {code: (*_rgb(colours[code]), 255) for code in sorted(names)} | {nodata: (0, 0, 0, 0)}
-    sidecar = _attribute_table(names, palette, counts)
+    sidecar = attribute_table(names, palette, counts)
     _write(
         Path(path),
         codes,
@@ -129,6 +129,34 @@ def write_confidence_cog(
     )
 
 
+def write_number_cog(
+    path: str | Path, values: FloatArray, *, grid: GeoBox, description: str, tags: Mapping[str, str] | None = None
+) -> None:
+    """Write numbers as a Cloud-Optimized GeoTIFF of float32; NaN is no data.
+
+    Args:
+        path: Ends in `.tif`; the folder must exist.
+        values: Shape (y, x), any float.
+        grid: Where the pixels lie.
+        description: What the numbers are, with their unit.
+        tags: Text to keep in the file.
+
+    Raises:
+        GridMismatchError: If shape and grid differ.
+        MissingCRSError: If the grid has no reference system.
+        OutputError: If it cannot be written.
+    """
+    _check_grid(values, grid)
+    _write(
+        Path(path),
+        values.astype(np.float32, copy=False),
+        grid=grid,
+        nodata=float("nan"),
+        description=description,
+        tags=tags,
+    )
+
+
 def read_labels(path: str | Path) -> tuple[LabelArray, GeoBox]:
     """Read a class or cluster map back.
 
@@ -154,12 +182,27 @@ def read_labels(path: str | Path) -> tuple[LabelArray, GeoBox]:
         raise NotARasterError(f"{path} cannot be read: {error}. It is missing, damaged or no raster.") from error
 
 
+def read_numbers(path: str | Path) -> tuple[FloatArray, GeoBox]:
+    """Read what `write_number_cog` wrote: float32 of shape (y, x), NaN where there is no data, and its grid.
+
+    Raises:
+        NotARasterError: If the file cannot be read or does not hold float32.
+    """
+    try:
+        with rasterio.open(path) as dataset:
+            if dataset.dtypes[0] != "float32":
+                raise NotARasterError(f"{path} holds {dataset.dtypes[0]}, not numbers of float32.")
+            return dataset.read(1), GeoBox.from_rio(dataset)
+    except _RASTER_ERRORS as error:
+        raise NotARasterError(f"{path} cannot be read: {error}. It is missing, damaged or no raster.") from error
+
+
 def _write(
     path: Path,
-    values: LabelArray,
+    values: NumberArray,
     *,
     grid: GeoBox,
-    nodata: int,
+    nodata: float,
     description: str,
     palette: Mapping[int, tuple[int, int, int, int]] | None = None,
     tags: Mapping[str, str] | None = None,
@@ -173,8 +216,9 @@ def _write(
     with _staging(path) as folder, ExitStack() as stack:
         finished, source = folder / path.name, folder / "source.vrt"
         # The COG driver keeps a palette and overviews that it finds, but offers no way to give it either.
-        plain = stack.enter_context(_in_memory(values, grid, nodata, description, palette or {}, tags or {}))
-        levels = [stack.enter_context(_in_memory(level, grid, nodata)) for level in pyramid]
+        place = folder / "plain.tif" if values.nbytes > _IN_MEMORY else None
+        plain = stack.enter_context(_plain(values, grid, nodata, description, palette or {}, tags or {}, place=place))
+        levels = [stack.enter_context(_plain(level, grid, nodata)) for level in pyramid]
         rasterio.shutil.copy(plain, source, driver="VRT")
         _add_overviews(source, levels)
         rasterio.shutil.copy(
@@ -184,6 +228,7 @@ def _write(
             compress="DEFLATE",
             # Level 6 takes several times as long and saves a tenth.
             level=1,
+            predictor="YES" if np.issubdtype(values.dtype, np.floating) else "NO",
             blocksize=_TILE,
             overview_resampling="average",
             bigtiff="IF_SAFER",
@@ -191,44 +236,58 @@ def _write(
         )
         _read_back(finished, values, grid)
         if sidecar is not None:
-            _write_sidecar(_sidecar_path(finished), sidecar)
+            write_sidecar(sidecar_path(finished), sidecar)
         finished.replace(path)
-        if _sidecar_path(finished).is_file():
-            _sidecar_path(finished).replace(_sidecar_path(path))
+        if sidecar_path(finished).is_file():
+            sidecar_path(finished).replace(sidecar_path(path))
         else:
             # Names and statistics of an earlier file say nothing of this one.
-            _sidecar_path(path).unlink(missing_ok=True)
+            sidecar_path(path).unlink(missing_ok=True)
 
 
 @contextmanager
-def _in_memory(
-    values: LabelArray,
+def _plain(
+    values: NumberArray,
     grid: GeoBox,
-    nodata: int,
+    nodata: float,
     description: str = "",
     palette: Mapping[int, tuple[int, int, int, int]] = MappingProxyType({}),
     tags: Mapping[str, str] = MappingProxyType({}),
+    *,
+    place: Path | None = None,
 ) -> Iterator[str]:
-    """Name of a GeoTIFF in memory that covers the grid, however many pixels it has."""
+    """Name of a GeoTIFF in memory, or at `place`, that covers the grid, however many pixels it has."""
     height, width = values.shape
+    profile = {
+        "driver": "GTiff",
+        "width": width,
+        "height": height,
+        "count": 1,
+        "dtype": values.dtype.name,
+        "crs": CRS.from_wkt(str(grid.crs.to_wkt())) if grid.crs else None,
+        "transform": grid.transform @ Affine.scale(grid.shape[1] / width, grid.shape[0] / height),
+        "nodata": nodata,
+        "bigtiff": "IF_SAFER",
+    }
+
+    def write(dataset: Any) -> None:
+        if palette:
+            dataset.write_colormap(1, palette)
+        if description:
+            dataset.set_band_description(1, description)
+        dataset.update_tags(**tags)
+        for row in range(0, height, _TILE):  # all at once, rasterio would make a copy of it
+            rows = values[row : row + _TILE]
+            dataset.write(rows, 1, window=Window(0, row, width, len(rows)))
+
+    if place is not None:
+        with rasterio.open(place, "w", **profile) as dataset:
+            write(dataset)
+        yield str(place)
+        return
     with MemoryFile(ext=".tif") as memory:
-        with memory.open(
-            driver="GTiff",
-            width=width,
-            height=height,
-            count=1,
-            dtype="uint8",
-            crs=CRS.from_wkt(str(grid.crs.to_wkt())) if grid.crs else None,
-            transform=grid.transform @ Affine.scale(grid.shape[1] / width, grid.shape[0] / height),
-            nodata=nodata,
-            bigtiff="IF_SAFER",
-        ) as dataset:
-            if palette:
-                dataset.write_colormap(1, palette)
-            if description:
-                dataset.set_band_description(1, description)
-            dataset.update_tags(**tags)
-            dataset.write(values, 1)
+        with memory.open(**profile) as dataset:
+            write(dataset)
         yield memory.name
 
 
@@ -266,7 +325,7 @@ def _staging(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_back(path: Path, values: LabelArray, grid: GeoBox) -> None:
+def _read_back(path: Path, values: NumberArray, grid: GeoBox) -> None:
     """Compare a finished file with what it should hold: GDAL does not report every failed write, least of all at close.
 
     Raises:
@@ -274,51 +333,18 @@ def _read_back(path: Path, values: LabelArray, grid: GeoBox) -> None:
     """
     with rasterio.open(path) as dataset:
         for window in strips(grid, rows=_TILE):
-            if not np.array_equal(dataset.read(1, window=window), values[slices(window)]):
+            there, ours = dataset.read(1, window=window), values[slices(window)]
+            if not np.array_equal(there, ours, equal_nan=np.issubdtype(ours.dtype, np.floating)):
                 raise OSError("the file does not hold what was written into it")
-
-
-def _sidecar_path(path: Path) -> Path:
-    """Where GDAL looks for what a TIFF cannot hold."""
-    return path.with_name(f"{path.name}.aux.xml")
-
-
-def _write_sidecar(path: Path, band: ET.Element) -> None:
-    """Write the names, keeping what GDAL itself may have put there."""
-    root = ET.parse(path).getroot() if path.is_file() else ET.Element("PAMDataset")
-    present = root.find("PAMRasterBand[@band='1']")
-    if present is None:
-        root.append(band)
-    else:
-        present.extend(list(band))
-    ET.indent(root)
-    # Without a declaration: GDAL takes the first node for the root.
-    path.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=False))
-
-
-def _attribute_table(
-    names: Mapping[int, str], palette: Mapping[int, tuple[int, int, int, int]], counts: Any
-) -> ET.Element:
-    """Category names and a raster attribute table, as GDAL's persistent auxiliary metadata has them."""
-    band = ET.Element("PAMRasterBand", band="1")
-    categories = ET.SubElement(band, "CategoryNames")
-    for code in range(max(names, default=-1) + 1):
-        ET.SubElement(categories, "Category").text = _NOT_XML.sub(" ", names.get(code, ""))
-    table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
-    for index, (name, kind, usage) in enumerate(_FIELDS):
-        field = ET.SubElement(table, "FieldDefn", index=str(index))
-        for tag, text in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
-            ET.SubElement(field, tag).text = text
-    for index, (code, name) in enumerate(sorted(names.items())):
-        row = ET.SubElement(table, "Row", index=str(index))
-        for value in (code, int(counts[code]), _NOT_XML.sub(" ", name), *palette[code]):
-            ET.SubElement(row, "F").text = str(value)
-    return band
 
 
 def _check_raster(values: LabelArray, grid: GeoBox) -> None:
     if values.dtype != np.uint8:
         raise OutputError(f"Class codes are bytes (uint8), not {values.dtype}.")
+    _check_grid(values, grid)
+
+
+def _check_grid(values: NumberArray, grid: GeoBox) -> None:
     if values.shape != tuple(grid.shape):
         raise GridMismatchError(f"A raster of {values.shape} does not lie on a grid of {tuple(grid.shape)}.")
     if grid.crs is None:
@@ -336,8 +362,15 @@ def _check_legend(counts: Any, names: Mapping[int, str], colours: Mapping[int, s
 
 def _count_codes(values: LabelArray) -> Any:
     counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, values.shape[0], _TILE):
-        counts += np.bincount(values[start : start + _TILE].ravel(), minlength=256)
+    flat = np.ascontiguousarray(values).ravel()
+    for start in range(0, len(flat), 1 << 22):
+        part = flat[start : start + (1 << 22)]
+        if len(part) % 2:
+            counts[part[-1]] += 1
+            part = part[:-1]
+        # two bytes at a time: half as many numbers to count
+        pairs = np.bincount(part.view(np.uint16), minlength=1 << 16).reshape(256, 256)
+        counts += pairs.sum(axis=0) + pairs.sum(axis=1)
     return counts
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from s2dash.parallel import ordered_map
 from s2dash.types import LabelArray
 
-_ROWS = 512
+_ROWS = 128
 """Rows taken at a time, even: the temporaries stay in cache."""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,14 @@ from typing import Any
 
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.legend import Legend
+from s2dash.cluster_state import ClusterState
+from s2dash.clustering.methods import PRODUCTS
 from s2dash.clustering.model import ClusterMap
+from s2dash.clustering.quality import ClusterQuality
 from s2dash.colours import UNDECIDED_COLOUR, cluster_colours
+from s2dash.edit_history import EditHistory
 from s2dash.errors import GridMismatchError, OutputError, StoreError
-from s2dash.export.cog import read_labels, write_class_cog
+from s2dash.export.cog import read_labels, write_class_cog, write_number_cog
 from s2dash.export.folder import write_json
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings
 from s2dash.reference import Reference
@@ -24,10 +29,15 @@ from s2dash.schemes import UNDECIDED, ClassScheme, load_scheme
 CLUSTERS, LANDCOVER, REFERENCE = "clusters.tif", "landcover.tif", "reference.tif"
 """Rasters of a run, Cloud-Optimized GeoTIFF."""
 LEGEND, AGREEMENT, RUN, CARDS = "legend.json", "agreement.json", "run.json", "clusters.json"
+QUALITY = "quality.json"
 """Tables of a run."""
-RASTERS = (CLUSTERS, LANDCOVER, REFERENCE)
+MODEL = "model.npz"
+"""The fitted model of a run."""
+PRODUCT_FILES = {name: f"{name}.tif" for name in PRODUCTS}
+"""Rasters of numbers that some methods make besides."""
+RASTERS = (CLUSTERS, LANDCOVER, REFERENCE, *PRODUCT_FILES.values())
 """All rasters of a run."""
-RUN_FILES = (*RASTERS, *(f"{raster}.aux.xml" for raster in RASTERS), LEGEND, AGREEMENT, RUN, CARDS)
+RUN_FILES = (*RASTERS, *(f"{raster}.aux.xml" for raster in RASTERS), LEGEND, AGREEMENT, RUN, CARDS, QUALITY, MODEL)
 """All a run may write: what a new run in the same folder replaces, or removes where it has none of it."""
 
 
@@ -59,7 +69,12 @@ def earlier_files(folder: Path, *, also: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(RUN_FILES) & present
 
 
-def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = ()) -> list[Path]:
+STATES = "versions"
+"""Folder in a run's own folder that keeps its clusters before and after every edit."""
+_STATE = "state.json"
+
+
+def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = (), kept: Collection[str] = ()) -> list[Path]:
     """Write all files of a run into an existing folder.
 
     To leave nothing half-written, let `folder` be the staging folder of `s2dash.export.folder.output_folder`.
@@ -68,6 +83,7 @@ def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = ()) ->
         result: The run.
         folder: Where to write.
         beside: Names of files that were made for this run and lie in the same folder.
+        kept: Names of the run's own files that lie where these are going, and stay there as they are.
 
     Returns:
         The files a person should know of.
@@ -78,18 +94,10 @@ def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = ()) ->
     names = {
         cluster: f"{cluster}: {_class_name(result.legend, cluster)}" for cluster in sorted(result.clusters.counts())
     }
-    palette = cluster_colours(max(names, default=1))
-    write_class_cog(
-        folder / CLUSTERS,
-        result.clusters.labels,
-        grid=result.clusters.grid,
-        names=names,
-        colours={cluster: palette[cluster] for cluster in names},
-        tags=_tags(result),
-    )
+    _write_clusters(result.clusters, folder / CLUSTERS, names=names, tags=_tags(result))
     write_landcover(result, folder / LANDCOVER)
-    written = [folder / CLUSTERS, folder / LANDCOVER]
-    if result.reference is not None:
+    written = [folder / CLUSTERS, folder / LANDCOVER, *(folder / name for name in kept)]
+    if result.reference is not None and REFERENCE not in kept:
         scheme = result.reference.scheme
         write_class_cog(
             folder / REFERENCE,
@@ -100,6 +108,17 @@ def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = ()) ->
             tags=_reference_tags(result, result.reference),
         )
         written.append(folder / REFERENCE)
+    for name, values in result.products.items():
+        path = folder / PRODUCT_FILES[name]
+        write_number_cog(path, values, grid=result.clusters.grid, description=PRODUCTS[name], tags=_tags(result))
+        written.append(path)
+    if result.saved is not None:
+        result.saved.save(folder / MODEL)
+        written.append(folder / MODEL)
+    for name, path in result.kept_files.items():
+        if name not in kept:
+            shutil.copyfile(path, folder / name)
+            written.append(folder / name)
     tables = run_tables(result)
     written += [folder / name for name in tables]
     tables[RUN]["files"] = [*beside, *(path.name for path in written)]
@@ -134,7 +153,55 @@ def run_tables(result: RunResult) -> dict[str, Any]:
     }
     if result.agreement is not None:
         tables[AGREEMENT] = result.agreement.to_json()
+    if result.quality is not None:
+        tables[QUALITY] = result.quality.to_json()
     return tables
+
+
+def state_folder(number: int) -> str:
+    """Where, in a run's folder, its clusters after the edit of that number are kept; 0 is the fit."""
+    return f"{STATES}/{number:04d}"
+
+
+def write_state(state: ClusterState, folder: Path) -> None:
+    """Keep the clusters of a run as they are at one moment.
+
+    Args:
+        state: The clusters.
+        folder: Made if it is not there; best in the staging folder of `s2dash.export.folder.output_folder`.
+
+    Raises:
+        OutputError: If a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {cluster: str(cluster) for cluster in sorted(state.cards)}
+    _write_clusters(state.clusters, folder / CLUSTERS, names=names, tags={})
+    write_json(folder / _STATE, state.to_json())
+
+
+def read_state(run: Path, number: int, *, settings: Mapping[str, Any]) -> ClusterState:
+    """The clusters of a run as they were kept.
+
+    Args:
+        run: The run's folder.
+        number: Of the edit that made them; 0 for the clusters as they were fitted.
+        settings: Of the clustering.
+
+    Raises:
+        StoreError: If files are missing or damaged.
+    """
+    folder = run / state_folder(number)
+    try:
+        labels, grid = read_labels(folder / CLUSTERS)
+        clusters = ClusterMap(grid=grid, labels=labels, model=None, settings=dict(settings))
+        return ClusterState.from_json(_read_json(folder / _STATE), clusters=clusters)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"The clusters of the run in {run.name} after its edit {number} cannot be read: {error}. A file in "
+            f"{folder} is missing or damaged; restore the folder from a copy."
+        ) from error
 
 
 def read_run(folder: Path) -> RunResult:
@@ -164,6 +231,9 @@ def read_run(folder: Path) -> RunResult:
             timings=run["timings_s"],
             started=datetime.fromisoformat(run["started"]),
             name=run.get("name", ""),
+            quality=_read_quality(folder / QUALITY),
+            edits=EditHistory.from_json(run.get("edits", [])),
+            kept_files={name: folder / name for name in (MODEL, *PRODUCT_FILES.values()) if (folder / name).is_file()},
         )
     except StoreError:
         raise
@@ -172,6 +242,19 @@ def read_run(folder: Path) -> RunResult:
             f"The run in {folder.name} cannot be opened: {error}. A file is missing or damaged; run it again with the "
             "settings in its run.json, or restore the folder from a copy."
         ) from error
+
+
+def _write_clusters(clusters: ClusterMap, path: Path, *, names: Mapping[int, str], tags: Mapping[str, str]) -> None:
+    palette = cluster_colours(max(names, default=1))
+    colours = {cluster: palette[cluster] for cluster in names}
+    write_class_cog(path, clusters.labels, grid=clusters.grid, names=names, colours=colours, tags=tags)
+
+
+def _read_quality(path: Path) -> ClusterQuality | None:
+    """How good the clusters are; None in runs made before it was measured."""
+    if not path.is_file():
+        return None
+    return ClusterQuality.from_json(_read_json(path))
 
 
 def _read_reference(path: Path, about: Mapping[str, Any] | None, scheme: ClassScheme) -> Reference | None:

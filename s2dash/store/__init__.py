@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from s2dash.store.answers import RunAnswers
+from s2dash.store.events import MEANWHILE
+from s2dash.store.part import folder_lock
 from s2dash.store.records import EventRecord, JobRecord, ProjectRecord, RunRecord, RunStatus
 from s2dash.store.store import Store
 
-__all__ = ["EventRecord", "JobRecord", "ProjectRecord", "RunAnswers", "RunRecord", "RunStatus", "Store"]
+__all__ = [
+    "MEANWHILE",
+    "EventRecord",
+    "JobRecord",
+    "ProjectRecord",
+    "RunAnswers",
+    "RunRecord",
+    "RunStatus",
+    "Store",
+    "folder_lock",
+]

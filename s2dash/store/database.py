@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -33,7 +33,7 @@ class Database:
 
     @classmethod
     def open(cls, folder: Path, *, url: str | None, busy_timeout: float) -> Database:
-        """Connect, and make the tables where there are none.
+        """Connect, make the tables where there are none, and bring those of an older version up to date.
 
         Only one process at a time may do this for a workspace; `Store.open` sees to it.
 
@@ -115,7 +115,8 @@ class Database:
             known = schema_version.name in found
             version = connection.execute(select(schema_version.c.version)).scalar() if known else None
         if known:
-            self._check_version(version)
+            if self._check_version(version):
+                self._bring_up_to_date()
             return
         strangers = found if self._engine.dialect.name == "sqlite" else found.intersection(metadata.tables)
         if strangers:
@@ -127,9 +128,16 @@ class Database:
             metadata.create_all(connection)
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
 
-    def _check_version(self, version: object) -> None:
-        if version == SCHEMA_VERSION:
-            return
+    def _bring_up_to_date(self) -> None:
+        """Add the tables that an older workspace lacks, all or none; later versions only ever added tables."""
+        with self.write() as connection:
+            metadata.create_all(connection)
+            connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
+
+    def _check_version(self, version: object) -> bool:
+        """Whether the tables are of an older version that can be brought up to date."""
+        if isinstance(version, int) and 1 <= version <= SCHEMA_VERSION:
+            return version < SCHEMA_VERSION
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise StoreError(
                 f"The workspace database {self._name} was made by a newer s2dash (its version is {version}, "

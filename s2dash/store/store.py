@@ -12,12 +12,13 @@ from s2dash.errors import StoreError
 from s2dash.store import tables
 from s2dash.store.answers import Answers
 from s2dash.store.database import Database
+from s2dash.store.edits import ClusterEdits
 from s2dash.store.events import Events
 from s2dash.store.part import RUNS_FOLDER, folder_lock, plain
 from s2dash.store.runs import Runs
 
 
-class Store(Runs, Answers, Events):
+class Store(Runs, Answers, Events, ClusterEdits):
     """One workspace folder, open.
 
     Everything is on the disk when a method returns. Any number of threads, processes and browsers may use the same

@@ -24,8 +24,8 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 1
-"""Raised by one with every change of a table; a newer workspace is refused."""
+SCHEMA_VERSION = 2
+"""Raised by one with every change of a table; a newer workspace is refused, an older one is brought up to date."""
 
 
 class UTCTime(TypeDecorator[datetime]):
@@ -129,6 +129,18 @@ events = Table(
     Column("why", Text, nullable=False),
 )
 
+# What people did to the clusters of a run: merged, split, sieved, filtered, and took back.
+cluster_edits = Table(
+    "cluster_edits",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(20), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("occurred", UTCTime, nullable=False),
+)
+
 settings = Table(
     "settings",
     metadata,
@@ -137,7 +149,9 @@ settings = Table(
 )
 
 # What a person did is history; not even a mistake in this program may rewrite it.
-_append_only: Any = DDL(  # type: ignore[no-untyped-call]
-    "CREATE TRIGGER events_append_only BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
-).execute_if(dialect="sqlite")
-event.listen(events, "after_create", _append_only)
+for _table in (events, cluster_edits):
+    _append_only: Any = DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER {_table.name}_append_only BEFORE UPDATE ON {_table.name} "
+        f"BEGIN SELECT RAISE(ABORT, '{_table.name} are append-only'); END"
+    ).execute_if(dialect="sqlite")
+    event.listen(_table, "after_create", _append_only)

@@ -132,6 +132,27 @@ def test_two_people_who_undo_the_same_override() -> None:
     assert not merged.can_undo
 
 
+def test_two_who_undo_the_same_override_do_not_take_back_a_third_ones() -> None:
+    both = [LegendEvent("override", cluster, None, 90, "Olena", NOON) for cluster in (1, 2)]
+    back = [LegendEvent("undo", 2, 90, None, who, NOON) for who in ("Olena", "Petro")]
+    merged = legend().with_events([*both, *back])
+    assert merged.entries[1].code == 90
+    assert merged.entries[2].override is None
+    again = merged.with_events([*both, *back, LegendEvent("redo", 2, None, 90, "Petro", NOON)])
+    assert again.entries[2].code == 90
+
+
+def test_history_about_clusters_that_are_not_there_waits_until_they_are() -> None:
+    full = legend().override(1, 90, who="Olena").override(3, 10, who="Olena").override(2, 20, who="Petro")
+    few = build_legend([answer(1, 80), answer(2, 80)], scheme=SCHEME, clusters=[1, 2]).with_history(full.events)
+    assert [event.cluster for event in few.events] == [1, 2]
+    assert [few.entries[cluster].code for cluster in (1, 2)] == [90, 20]
+    taken = few.undo(who="Olena").undo(who="Olena").events[-2:]
+    assert [event.cluster for event in taken] == [2, 1]
+    back = full.with_history([*full.events, *taken])
+    assert [entry.override and entry.override.after for entry in back.entries.values()] == [None, None, 10, None]
+
+
 def test_order_of_recording_counts_not_the_clocks() -> None:
     late = LegendEvent("override", 1, 80, 90, "Olena", NOON)
     early = LegendEvent("override", 1, 80, 10, "Petro", NOON - timedelta(days=1))

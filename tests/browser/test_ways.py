@@ -25,7 +25,7 @@ from s2dash.workspace import Workspace
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "test-report"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PAGES = ("Area & imagery", "Clusters", "Labels", "Agreement", "Runs")
+PAGES = ("Area & imagery", "Clusters", "Labels", "Agreement", "Compare", "Runs")
 IDLE = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
 
 pytestmark = [
@@ -348,7 +348,7 @@ def test_every_page_is_seen(demo: str, visit: Callable[..., Visitor], scheme: st
     for title in PAGES:
         ada.turn(title)
         main = ada.page.locator("[data-testid=stMain]")
-        if title != "Runs":
+        if title not in {"Compare", "Runs"}:
             # The map has the colours of the page around it.
             paper = ada.map().evaluate(
                 "() => getComputedStyle(document.querySelector('.leaflet-bar a')).backgroundColor"

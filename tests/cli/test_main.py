@@ -207,3 +207,62 @@ def test_a_terminated_run_leaves_nothing(tmp_path):
     child.communicate(timeout=60)
     assert child.returncode == 130
     assert not [path for path in (tmp_path / "out").glob("*") if path.name != ".s2dash.lock"]
+
+
+def test_settings_of_a_method_are_typed_and_recorded(scene_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ("--method", "slic", "--option", "segment_size=30", "--option", "compactness=0.5")
+    code, text, _ = run(capsys, "run", scene_file, "--k", 4, *arguments, "--out", out, "--json", "--quiet")
+    assert code == 0
+    assert json.loads(text)["settings"]["options"] == {"segment_size": 30, "compactness": 0.5}
+
+
+@pytest.mark.parametrize("option", ["segment_size", "segment_size=1", "segment_size=x", "eps=0.4"])
+def test_wrong_settings_of_a_method_end_before_any_work(scene_file, tmp_path, capsys, option):
+    out = tmp_path / "out"
+    code, _, said = run(capsys, "run", scene_file, "--method", "slic", "--option", option, "--out", out)
+    assert code == 1
+    assert option.partition("=")[0] in said
+    assert "Sampling" not in said
+    assert not out.exists()
+
+
+def test_k_can_be_proposed_and_its_curve_is_kept(scene_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, text, _ = run(capsys, "run", scene_file, "--k", "auto", "--out", out, "--json", "--quiet")
+    assert code == 0
+    clustering = json.loads(text)["clustering"]
+    assert clustering["k"] == clustering["k_sweep"]["proposed"] == 4  # the scene has four stripes
+    assert json.loads(text)["settings"]["k"] == "auto"
+
+
+def test_the_model_of_a_run_makes_the_same_map_again(scene_file, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    arguments = ("--k", 4, "--method", "gmm", "--indices", "NDVI", "--texture", 3, "--quiet")
+    assert run(capsys, "run", scene_file, *arguments, "--out", first)[0] == 0
+    assert run(capsys, "run", scene_file, "--model", first / "model.npz", "--out", second, "--quiet")[0] == 0
+    maps = [rasterio.open(folder / "clusters.tif") for folder in (first, second)]
+    with maps[0], maps[1]:
+        assert np.array_equal(maps[0].read(), maps[1].read())
+    recorded = json.loads((second / "run.json").read_text())
+    assert recorded["settings"]["model"] == str(first / "model.npz")
+    assert recorded["clustering"]["method"] == recorded["settings"]["method"] == "gmm"
+    assert (recorded["settings"]["k"], recorded["settings"]["texture"]) == (4, 3)
+    with rasterio.open(second / "membership.tif") as file:
+        assert 0.25 <= np.nanmin(file.read(1)) <= np.nanmax(file.read(1)) <= 1.000001
+
+
+def test_a_model_that_is_not_there_is_named(scene_file, tmp_path, capsys):
+    code, _, said = run(capsys, "run", scene_file, "--model", tmp_path / "none.npz", "--out", tmp_path / "out")
+    assert code == 1
+    assert "none.npz" in said
+
+
+def test_methods_are_listed_with_their_settings(capsys):
+    code, text, _ = run(capsys, "methods", "--json")
+    assert code == 0
+    listed = json.loads(text)
+    assert listed["dbscan"]["options"]["eps"]["default"] is None
+    assert not listed["dbscan"]["takes_k"]
+    code, text, _ = run(capsys, "methods")
+    assert "Superpixels" in text

@@ -8,8 +8,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from s2dash.clustering import cluster
-from s2dash.clustering.gmm import fit_gmm
-from s2dash.clustering.kmeans import fit_kmeans
+from s2dash.clustering.gmm import fit_mixture
+from s2dash.clustering.kmeans import fit_centres
 from s2dash.errors import ClusteringError, TooFewDistinctPixelsError
 from s2dash.features import build_features
 from s2dash.testing import make_patchwork, make_scene
@@ -28,15 +28,15 @@ def two_spreads(seed=0, pixels=6000):
 
 def test_clusters_of_different_spread_are_told_apart():
     sample, truth = two_spreads()
-    mixture = fit_gmm(sample, k=2, seed=0, feature_names=NAMES).predict(sample.T)
-    means = fit_kmeans(sample, k=2, seed=0, feature_names=NAMES).predict(sample.T)
+    mixture = fit_mixture(sample, k=2, seed=0, feature_names=NAMES).predict(sample.T)
+    means = fit_centres(sample, k=2, seed=0, feature_names=NAMES).predict(sample.T)
     assert adjusted_rand_score(truth, mixture) > 0.85
     assert adjusted_rand_score(truth, means) < 0.7
 
 
 def test_labels_and_memberships_are_those_of_scikit_learn():
     sample, _ = two_spreads(1)
-    ours = fit_gmm(sample, k=3, seed=0, feature_names=NAMES)
+    ours = fit_mixture(sample, k=3, seed=0, feature_names=NAMES)
     theirs = GaussianMixture(3, random_state=0)
     theirs.weights_, theirs.means_, theirs.precisions_cholesky_ = ours.weights, ours.means, ours.precisions
     assert np.mean(ours.predict(sample.T) == theirs.predict(sample.astype(float)) + 1) > 0.9999
@@ -47,7 +47,7 @@ def test_labels_and_memberships_are_those_of_scikit_learn():
 
 def test_same_seed_same_mixture_heaviest_first():
     sample, _ = two_spreads(2)
-    first, again = (fit_gmm(sample, k=4, seed=5, feature_names=NAMES) for _ in range(2))
+    first, again = (fit_mixture(sample, k=4, seed=5, feature_names=NAMES) for _ in range(2))
     assert np.array_equal(first.means, again.means)
     assert (np.diff(first.weights) <= 0).all()
 
@@ -63,7 +63,7 @@ def test_as_a_method_of_the_one_verb():
 def test_too_few_pixels_for_the_shapes_are_refused_with_the_number():
     rng = np.random.default_rng(0)
     with pytest.raises(ClusteringError, match="at least 24"):
-        fit_gmm(rng.random((20, 2)).astype(np.float32), k=6, seed=0, feature_names=NAMES)
+        fit_mixture(rng.random((20, 2)).astype(np.float32), k=6, seed=0, feature_names=NAMES)
 
 
 def test_a_constant_image_is_refused():

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin
 
 from s2dash.clustering import cluster, predict_map
-from s2dash.clustering.kmeans import count_distinct, fit_kmeans, nearest
+from s2dash.clustering.kmeans import count_distinct, fit_centres, nearest
 from s2dash.errors import Cancelled, ClusteringError, ModelMismatchError, NoValidPixelsError, TooFewDistinctPixelsError
 from s2dash.features import Texture, build_features
 from s2dash.grid import full_window
@@ -186,7 +186,7 @@ def test_distinct_rows_are_counted_until_enough(distinct, enough):
 def test_a_scene_with_few_distinct_values_among_many_pixels_is_still_fitted():
     numbers = np.full((2, 200, 200), 500, dtype=np.uint16)
     numbers[:, 0, :3] = [[700, 900, 1100]]
-    fitted = fit_kmeans(
+    fitted = fit_centres(
         build_features(make_scene(numbers), indices=[]).sample(40_000, seed=0),
         k=4,
         seed=0,

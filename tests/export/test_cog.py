@@ -25,7 +25,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
 from s2dash.errors import GridMismatchError, MissingCRSError, NotARasterError, OutputError, SchemeError
-from s2dash.export.cog import read_labels, write_class_cog, write_confidence_cog
+from s2dash.export import cog
+from s2dash.export.cog import read_labels, read_numbers, write_class_cog, write_confidence_cog, write_number_cog
 from s2dash.export.pyramid import mode_pyramid
 
 NAMES = {10: "Tree cover", 80: "Water <&> \"ice\" 'воді'\x07", 255: "Not decided"}
@@ -333,3 +334,50 @@ def test_read_labels_says_what_is_wrong(tmp_path: Path) -> None:
     os.truncate(tmp_path / "cut.tif", 30_000)
     with pytest.raises(NotARasterError, match=r"cut\.tif"):
         read_labels(tmp_path / "cut.tif")
+
+
+def test_numbers_and_their_gaps_come_back(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(700, 600)).astype(np.float32)
+    values[100:200, 50:300] = np.nan
+    write_number_cog(tmp_path / "error.tif", values, grid=grid_of(values.shape), description="odd", tags={"TITLE": "t"})
+    back, grid = read_numbers(tmp_path / "error.tif")
+    np.testing.assert_array_equal(back, values)
+    assert grid == grid_of(values.shape)
+    with rasterio.open(tmp_path / "error.tif") as file:
+        assert file.descriptions == ("odd",)
+        assert np.isnan(file.nodata)
+        assert file.overviews(1)
+        assert file.tags()["TITLE"] == "t"
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+
+
+def test_codes_are_no_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "map.tif", some_codes((20, 20)))
+    with pytest.raises(NotARasterError, match="uint8"):
+        read_numbers(tmp_path / "map.tif")
+    with pytest.raises(NotARasterError):
+        read_numbers(tmp_path / "nothing.tif")
+
+
+def test_numbers_must_lie_on_their_grid(tmp_path: Path) -> None:
+    with pytest.raises(GridMismatchError):
+        write_number_cog(tmp_path / "x.tif", np.zeros((3, 4), np.float32), grid=grid_of((4, 3)), description="x")
+
+
+def test_a_large_map_is_staged_on_disk_and_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = some_codes((1100, 1300))
+    write(tmp_path / "memory.tif", codes)
+    monkeypatch.setattr(cog, "_IN_MEMORY", 1000)
+    write(tmp_path / "disk.tif", codes)
+    assert (tmp_path / "disk.tif").read_bytes() == (tmp_path / "memory.tif").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "disk.tif",
+        "disk.tif.aux.xml",
+        "memory.tif",
+        "memory.tif.aux.xml",
+    ]
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_codes_are_counted_as_numpy_counts_them(codes: np.ndarray) -> None:
+    np.testing.assert_array_equal(cog._count_codes(codes), np.bincount(codes.ravel(), minlength=256))

@@ -1,0 +1,176 @@
+"""From a fitted model to a map: every block of a scene is labelled, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from rasterio.windows import Window
+
+from s2dash.clustering.kmeans import TILE, KMeansModel
+from s2dash.clustering.model import FittedModel, PixelModel
+from s2dash.errors import ClusteringError, ModelMismatchError, NoValidPixelsError, TooLargeError
+from s2dash.features import FeatureStack
+from s2dash.grid import BLOCK, blocks, pad, slices
+from s2dash.memory import available_bytes
+from s2dash.parallel import ordered_map, workers
+from s2dash.progress import Progress, Silent, steps
+from s2dash.types import FloatArray, LabelArray, NumberArray
+
+LEAST_BLOCK = 64
+"""Smallest block that is tried before a scene is refused for want of memory, pixels."""
+_SHARE = 0.5
+"""Share of the free memory that blocks under way may take; the rest is for the maps and for others."""
+
+
+def predict_map(
+    features: FeatureStack, model: FittedModel, *, progress: Progress | None = None, block: int | None = None
+) -> LabelArray:
+    """Label every valid pixel of a scene with a fitted model.
+
+    Args:
+        features: Of the scene; standardise those of another scene like the one the model was fitted on.
+        model: The model.
+        progress: Where to report.
+        block: Side of the blocks, pixels; by default as many as memory allows (`block_side`).
+
+    Returns:
+        Shape (y, x), uint8: 0 = no data, 1 … K.
+
+    Raises:
+        ModelMismatchError: If the model was fitted on other features.
+        NoValidPixelsError: If no pixel is valid.
+        TooLargeError: If not even the smallest blocks fit in memory.
+    """
+    check_features(features, model)
+    side = block or block_side(features, model)
+    labels = np.zeros(features.grid.shape, dtype=np.uint8)
+
+    def label(window: Window) -> None:
+        labels[slices(window)] = _label_block(features, model, window)
+
+    _every_block(label, features, model, side=side, progress=progress, text="Labelling pixels")
+    if not labels.any():
+        raise NoValidPixelsError("No pixel of the scene is valid, so there is nothing to label.")
+    return labels
+
+
+def product_map(
+    features: FeatureStack, model: FittedModel, name: str, *, progress: Progress | None = None
+) -> FloatArray:
+    """One of the maps a model makes besides the labels.
+
+    Args:
+        features: Of the scene.
+        model: The model.
+        name: One of `model.products`.
+        progress: Where to report.
+
+    Returns:
+        Shape (y, x), float32, NaN where not valid.
+
+    Raises:
+        ClusteringError: If the model makes no such map.
+        ModelMismatchError: If the model was fitted on other features.
+        TooLargeError: If not even the smallest blocks fit in memory.
+    """
+    if name not in model.products:
+        offered = ", ".join(model.products) or "none"
+        raise ClusteringError(f"A model of the method {model.method} makes no map {name!r}; it makes: {offered}.")
+    check_features(features, model)
+    height, width = features.grid.shape
+    if 4 * height * width > available_bytes():
+        raise TooLargeError(
+            f"The map {name!r} of {width:,} × {height:,} pixels needs {4 * height * width / 1024**2:,.0f} MiB; "
+            f"{available_bytes() / 1024**2:,.0f} MiB are free. Choose a smaller area."
+        )
+    made = np.full((height, width), np.nan, dtype=np.float32)
+
+    def fill(window: Window) -> None:
+        outer, inner = pad(window, halo=model.halo, grid=features.grid)
+        values, valid = features.block(outer)
+        if valid.any():
+            found = model.product(name, values, valid)
+            made[slices(window)] = np.where(valid, found, np.nan)[inner]
+
+    _every_block(fill, features, model, side=block_side(features, model), progress=progress, text="Making a map")
+    return made
+
+
+def check_features(features: FeatureStack, model: FittedModel) -> None:
+    """Refuse to apply a model to features it was not fitted on.
+
+    Raises:
+        ModelMismatchError: If names or their order differ.
+    """
+    if model.feature_names != features.names:
+        raise ModelMismatchError(
+            f"The model was fitted on {list(model.feature_names)}, but this scene offers {list(features.names)}. "
+            "Choose the same bands and indices, or fit anew."
+        )
+
+
+def block_side(features: FeatureStack, model: FittedModel) -> int:
+    """Side of the blocks a model is applied in: its own, or the largest that memory allows.
+
+    Raises:
+        TooLargeError: If not even the smallest blocks fit in memory.
+    """
+    free = available_bytes()
+    # bands as numbers and as reflectance, features raw and standardised
+    per_pixel = 8 * len(features.scene.bands) + 8 * len(features.names) + model.bytes_per_pixel
+    at_once = workers() if model.threaded else 1
+    around = 2 * (model.halo + features.halo)
+    for side in (model.tile,) if model.tile else (BLOCK, BLOCK // 2, BLOCK // 4, LEAST_BLOCK):
+        needed = at_once * per_pixel * (side + around) ** 2
+        if needed <= _SHARE * free:
+            return side
+    raise TooLargeError(
+        f"Labelling blocks of {side} × {side} pixels with {model.method} takes {needed / 1024**2:,.0f} MiB, but only "
+        f"{free / 1024**2:,.0f} MiB are free. Close other programs, or choose K-Means, fewer features or a smaller "
+        "texture window."
+    )
+
+
+def _every_block(
+    work: Callable[[Window], None],
+    features: FeatureStack,
+    model: FittedModel,
+    *,
+    side: int,
+    progress: Progress | None,
+    text: str,
+) -> None:
+    from threadpoolctl import threadpool_limits
+
+    windows = blocks(features.grid, side=side)
+    watch = progress or Silent()
+    if not model.threaded:
+        for window in steps(windows, total=len(windows), progress=watch, text=text):
+            work(window)
+        return
+    with threadpool_limits(limits=1):  # the blocks already keep every core busy
+        for _ in steps(ordered_map(work, windows), total=len(windows), progress=watch, text=text):
+            pass
+
+
+def _label_block(features: FeatureStack, model: FittedModel, window: Window) -> LabelArray:
+    if model.halo or features.halo or not isinstance(model, PixelModel):
+        outer, inner = pad(window, halo=model.halo, grid=features.grid)
+        values, valid = features.block(outer)
+        if not valid[inner].any():
+            return np.zeros(valid[inner].shape, dtype=np.uint8)
+        return np.where(valid, model.label(values, valid), np.uint8(0))[inner]
+    numbers, valid = features.scene.read_numbers(window)
+    if np.issubdtype(numbers.dtype, np.floating):
+        numbers = np.where(valid, numbers, 0)
+    flat: NumberArray = numbers.reshape(len(numbers), -1)
+    labels = np.empty(flat.shape[1], dtype=np.uint8)
+    for start in range(0, len(labels), TILE):  # small enough for bands and features to stay in cache
+        part = flat[:, start : start + TILE]
+        if features.affine is not None and isinstance(model, KMeansModel):
+            gain, shift = features.affine
+            labels[start : start + TILE] = model.predict_numbers(part, gain=gain, shift=shift)
+        else:
+            labels[start : start + TILE] = model.predict(features.of_numbers(part))
+    return np.where(valid, labels.reshape(valid.shape), np.uint8(0))

@@ -1,0 +1,152 @@
+"""What a person chooses for a run: how to make the map, and what to compare it with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from s2dash.annotation.registry import annotator
+from s2dash.clustering import K, check_k, method_entry
+from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
+from s2dash.progress import Progress
+from s2dash.reference import Reference, load_reference, load_worldcover
+from s2dash.scene import Scene
+from s2dash.schemes import ClassScheme, SchemeMap, load_scheme_map, read_scheme_map
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a person chose for a run."""
+
+    scheme: str = "worldcover"
+    """Class scheme of the map."""
+    method: str = "kmeans"
+    """Clustering method."""
+    k: K = 12
+    """Number of clusters, or `"auto"` for the number that a sweep proposes."""
+    seed: int = 0
+    """Of the sample and of the clustering."""
+    sample: int = DEFAULT_SAMPLE
+    """Pixels to fit on."""
+    indices: tuple[str, ...] = DEFAULT_INDICES
+    """Spectral indices among the features."""
+    texture: int = 0
+    """Side of the texture window in pixels; 0 for none."""
+    annotators: tuple[str, ...] = ("rules",)
+    """Who names the clusters."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the method's own, by name; those not given are at their defaults."""
+    model: str = ""
+    """A fitted model on disk to apply instead of fitting one; it brings method, K, indices and texture with it."""
+
+    def check(self) -> None:
+        """Find out what is unusable before any work is done.
+
+        Raises:
+            ClusteringError: If the method, K or one of the method's settings is unknown or out of range.
+            AnnotationError: If an annotator is unknown.
+        """
+        for name in self.annotators:
+            annotator(name)
+        entry = method_entry(self.method)
+        entry.check_options(self.options)
+        if entry.takes_k:
+            check_k(self.k)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        lists = {"indices": list(self.indices), "annotators": list(self.annotators)}
+        return asdict(self) | lists | {"options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RunSettings:
+        """From `to_json`; what a later version added is ignored."""
+        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+        return cls(**known | {name: tuple(known[name]) for name in ("indices", "annotators") if name in known})
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """Which map to compare with, and what its codes mean."""
+
+    path: str = ""
+    """A raster on disk; empty for WorldCover from its public bucket."""
+    scheme: str = "worldcover"
+    """Scheme of its codes, where `codes` is not given."""
+    codes: Mapping[int, int] = field(default_factory=dict)
+    """Its code → WorldCover code, for maps of no known scheme."""
+    year: int | None = None
+    """Year of the map; for WorldCover 2020 or 2021."""
+    title: str = ""
+    """What to call it; empty for what the file says."""
+
+    @classmethod
+    def from_map_file(cls, path: str, map_file: Path, *, year: int | None = None) -> ReferenceSettings:
+        """Codes from a JSON file, and what it says of the map's source and year under `reference`.
+
+        Raises:
+            SchemeError: If the file holds no such map.
+        """
+        codes = read_scheme_map(map_file, target="worldcover").codes
+        about = json.loads(map_file.read_text("utf-8")).get("reference")
+        about = about if isinstance(about, dict) else {}
+        said = str(about.get("year", ""))
+        return cls(
+            path=path,
+            scheme=map_file.name,
+            codes=codes,
+            year=year or (int(said) if said.isdecimal() else None),
+            title=str(about.get("source", "")),
+        )
+
+    def scheme_map(self, target: str) -> SchemeMap:
+        """From the reference's codes to those of the run's scheme.
+
+        Raises:
+            SchemeError: If no map between the two is known.
+        """
+        if self.codes:
+            return SchemeMap(self.scheme, "worldcover", self.codes).then(load_scheme_map("worldcover", target))
+        return load_scheme_map(self.scheme, target)
+
+    def load(self, scene: Scene, scheme: ClassScheme, *, progress: Progress | None = None) -> Reference:
+        """Read it onto the scene's grid.
+
+        Args:
+            scene: The scene.
+            scheme: The scheme of the result.
+            progress: Where to report.
+
+        Raises:
+            ReferenceMapError: If it cannot be read or does not overlap.
+            SchemeError: If its codes cannot be translated.
+        """
+        if not self.path:
+            return load_worldcover(scene, year=self.year or 2021, scheme=scheme, progress=progress)
+        return load_reference(
+            Path(self.path),
+            grid=scene.grid,
+            scheme=scheme,
+            scheme_map=self.scheme_map(scheme.name),
+            title=self.title or None,
+            year=self.year,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"codes": {str(code): to for code, to in self.codes.items()}}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ReferenceSettings:
+        """From `to_json`."""
+        codes = {int(code): int(to) for code, to in content.get("codes", {}).items()}
+        return cls(
+            path=content["path"],
+            scheme=content["scheme"],
+            codes=codes,
+            year=content.get("year"),
+            title=content.get("title", ""),
+        )

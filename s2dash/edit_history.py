@@ -11,6 +11,7 @@ from typing import Any, Literal
 from s2dash.clustering.edits import ClusterEdit
 
 Step = Literal["edit", "undo", "redo"]
+_SAID = {"edit": "", "undo": "Undone: ", "redo": "Done again: "}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class EditEntry:
     @property
     def text(self) -> str:
         """What was done, in a few words."""
-        return self.edit.text if self.step == "edit" else f"{self.step}: {self.edit.text}"
+        return f"{_SAID[self.step]}{self.edit.text}"
 
     @property
     def kind(self) -> str:

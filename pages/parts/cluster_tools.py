@@ -69,7 +69,13 @@ def act(label: str, run: str, title: str, kind: str, *, disabled: bool = False, 
 
 def merge(run: str, names: dict[int, str]) -> None:
     """Several clusters into one."""
-    chosen = st.multiselect("Clusters to merge", list(names), format_func=names.__getitem__, key=f"merge {run}")
+    chosen = st.multiselect(
+        "Clusters to merge",
+        list(names),
+        format_func=names.__getitem__,
+        key=f"merge {run}",
+        wrap=False,  # the button below must not move away from under the pointer when the field loses the focus
+    )
     st.caption("They become one new cluster. What you called them stays, where it was the same.")
     listed = " and ".join(str(cluster) for cluster in chosen)
     act("Merge", run, f"Merging {listed}", "merge", disabled=len(chosen) < 2, clusters=chosen)

@@ -40,8 +40,8 @@ HELD_OUT = 0.1
 _MOST_HELD_OUT = 4000
 _EVERY, _PATIENCE = 50, 6
 _RATE = 2e-3
-_FLOOR = 1e-4
-"""Least variance of a principal component, as a share of the largest: below it there is only rounding to enlarge."""
+_FLOOR = 1e-3
+"""Least variance of a principal component, as a share of the largest: what is below it is mostly noise."""
 _CLIP = 1.0
 """From here on an error counts in proportion and not squared (Huber 1964), so that odd pixels do not lead."""
 _LITTLE = 0.75
@@ -221,9 +221,10 @@ def fit_autoencoder(
 ) -> AutoencoderModel:
     """Train an autoencoder on a sample of a scene, and fit K-Means to what it squeezes the sample into.
 
-    Encoder and decoder are perceptrons with tanh (Hinton and Salakhutdinov 2006, Science 313, have the idea). They see
-    principal components of the features, all brought to the same variance: bands are so alike that the loss would
-    otherwise be that of two or three components, and what tells classes apart is often in the others.
+    Encoder and decoder are perceptrons (Hinton and Salakhutdinov 2006, Science 313) with tanh. They see principal
+    components of the features, brought to the same variance where they are more than noise: bands are so alike that
+    the loss would otherwise be that of two or three components, and what tells classes apart is often in the others.
+    Training stops when the error on held-out pixels falls no further.
 
     Args:
         features: Of the scene.
@@ -254,6 +255,7 @@ def fit_autoencoder(
         drawn = draw_neighbourhoods(features, side=patch, count=most, seed=seed, progress=drawing)
     middle = drawn[:, patch**2 // 2]
     check_distinct(middle, k)
+    watch.report(0.2, "Training the autoencoder")
     encoder, decoder, curve, held = _train(
         drawn, latent=min(latent, drawn[0].size), seed=seed, progress=Stage(watch, 0.2, 0.8)
     )

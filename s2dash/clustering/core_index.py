@@ -66,6 +66,8 @@ class CoreIndex:
             return np.full(len(points), self.noise, np.uint8)
         out = self._cells.look(points)
         unsure = np.flatnonzero(out == _UNSURE)
+        # like ones one after the other: the branches of the tree that they need stay in cache
+        unsure = unsure[np.argsort(points[unsure, 0])]
         for start in range(0, len(unsure), CHUNK):
             at = unsure[start : start + CHUNK]
             if points.shape[1] > AXES:

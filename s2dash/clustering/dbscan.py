@@ -229,8 +229,8 @@ def fit_dbscan(
     the same by it.
 
     Where no `eps` is given, several along the k-distance curve are tried on the sample, its knee among them, and the
-    one is taken whose clusters tell most about a pixel: the entropy of their shares times the share that is not noise is
-    greatest, with at least three clusters and at most half noise where that can be had.
+    one is taken whose clusters tell most about a pixel: the entropy of their shares, times the share that is not noise.
+    It has at least three clusters and at most half noise where that can be had.
 
     Args:
         features: Of the scene.

@@ -181,9 +181,10 @@ def fit_deep(
     Architecture and losses are those of Saha et al. 2022 (Unsupervised single-scene semantic segmentation for Earth
     observation, IEEE TGRS): five 3 × 3 convolutions, channel attention, a 1 × 1 convolution to K scores; the
     cross-entropy of the scores against their argmax, plus the mean of exp(-|y - y'|₁) between shuffled patches. Of our
-    own: weights start centred, clusters start from K-Means on the untrained features, and a cluster that dies takes
-    half of the largest one. Patches have 24 × 24 pixels, and their number is bounded by multiply-adds, so that a fit
-    takes about as long whatever the scene. A scene that holds a single patch has nothing to contrast.
+    own: weights start centred, clusters start from K-Means of local mean and spread (with random ones, what is found is
+    a whim of the seed), batch norm also holds the scores, and a cluster that dies takes half of the largest one.
+    Patches have 24 × 24 pixels, and their number is bounded by multiply-adds, so that a fit takes about as long
+    whatever the scene. A scene that holds a single patch has nothing to contrast.
 
     Args:
         features: Of the scene.

@@ -291,7 +291,7 @@ def revive(features: FloatArray, weights: FloatArray, bias: FloatArray) -> tuple
     """Seed dead clusters anew: each one takes half of what is then the largest cluster.
 
     The largest cluster is cut through its mean, across its principal axis (Linde, Buzo and Gray 1980, "splitting");
-    all other borders stay as they are.
+    all other borders stay about where they are.
 
     Args:
         features: Of the survey, shape (pixel, width).
@@ -305,6 +305,7 @@ def revive(features: FloatArray, weights: FloatArray, bias: FloatArray) -> tuple
     k = len(weights)
     labels = (features @ weights.T.astype(np.float32) + bias.astype(np.float32)).argmax(axis=1)
     counts = np.bincount(labels, minlength=k)
+    cuts = np.zeros(k)
     seeded = 0
     for dead in np.flatnonzero(counts < max(DEAD * len(features) / k, 1)):
         largest = int(counts.argmax())
@@ -312,13 +313,15 @@ def revive(features: FloatArray, weights: FloatArray, bias: FloatArray) -> tuple
         mean = features[members].mean(axis=0, dtype=np.float64)
         centred = features[members] - mean
         variances, axes = np.linalg.eigh(centred.T @ centred / len(members))
-        along = axes[:, -1] * _SPLIT / np.sqrt(max(variances[-1], 1e-30))
+        # each cut much gentler than the one before it, which it would otherwise undo
+        along = axes[:, -1] * _SPLIT * 0.1 ** cuts[largest] / np.sqrt(max(variances[-1], 1e-30))
         far = members[centred @ along > 0]
         if variances[-1] < 1e-12 or len(far) in (0, len(members)):
             break  # all that is left is alike
         weights[dead], bias[dead] = weights[largest] + along, bias[largest] - along @ mean
         weights[largest], bias[largest] = weights[largest] - along, bias[largest] + along @ mean
         labels[far] = dead
+        cuts[largest] = cuts[dead] = cuts[largest] + 1
         counts = np.bincount(labels, minlength=k)
         seeded += 1
     return weights, bias, seeded

@@ -261,7 +261,7 @@ def spanning_tree(
         Both ends and the length of every edge, shape (pixel - 1,) each.
     """
     n = len(points)
-    rest = np.ascontiguousarray(points.T)  # by component; the points not yet in the tree come first
+    rest = points.T.copy()  # by component; the points not yet in the tree come first
     floor = core_distance**2
     number, best, parent = np.arange(n), np.full(n, np.inf), np.zeros(n, np.int64)
     one, other, length = np.empty(n - 1, np.int64), np.empty(n - 1, np.int64), np.empty(n - 1)

@@ -131,7 +131,13 @@ PRODUCTS = {
 """Maps that some models make besides the clusters, and what their numbers are."""
 
 _ROOM = "s2dash.clustering"
-_PATCH = Option("patch", "Patch", 1, choices=(1, 3, 5), help="Side of what each pixel is judged by, pixels; 1: alone.")
+_PATCH = Option(
+    "patch",
+    "Patch",
+    1,
+    choices=(1, 3, 5),
+    help="Side of the square that each pixel is judged by, pixels; 1 is the pixel alone.",
+)
 _LATENT = Option("latent", "Latent size", 8, least=1, most=64, help="Numbers each pixel is squeezed into.")
 _SEGMENT = Option(
     "segment_size", "Segment size", 64, least=9, most=10_000, help="Mean size of a segment, pixels (64 are 0.64 ha)."
@@ -203,6 +209,7 @@ _METHODS = (
         f"{_ROOM}.autoencoder:fit_autoencoder",
         f"{_ROOM}.autoencoder:AutoencoderModel",
         (_PATCH, _LATENT),
+        source="Hinton and Salakhutdinov 2006",
     ),
     Method(
         "deep",

@@ -24,6 +24,9 @@ SILHOUETTE_PIXELS = 2_500
 TOLERANCE = 0.15
 """A silhouette that is lower than the best one, s, by at most this times s (1 - s) counts as no worse: a tenth on a
 usual scene, where s is about 0.3 and chance does as much; next to nothing where groups are far apart."""
+RISE = 0.005
+"""A peak must stand out by this much, in silhouette, or as a share of the highest Calinski–Harabasz: another seed moves
+the difference of two neighbouring silhouettes by 0.005 to 0.014 on real scenes."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +165,11 @@ def _silhouette(distances: FloatArray, labels: LabelArray) -> float:
     return float(silhouette_score(distances, labels, metric="precomputed"))
 
 
-def _peaks(values: Sequence[float]) -> set[int]:
-    """Places that lie above both neighbours; an end needs to lie above one."""
-    padded = [-np.inf, *values, -np.inf]
-    return {place for place in range(len(values)) if padded[place] < padded[place + 1] > padded[place + 2]}
+def _peaks(values: Sequence[float], *, rise: float) -> set[int]:
+    """Places that lie above both neighbours by more than `rise`; an end has but one neighbour."""
+    padded = np.array([-np.inf, *values, -np.inf])
+    falls = np.minimum(padded[1:-1] - padded[:-2], padded[1:-1] - padded[2:])
+    return set(np.flatnonzero(falls > rise).tolist())
 
 
 def _choose(
@@ -173,7 +177,7 @@ def _choose(
 ) -> tuple[int, str]:
     """The K to take, and why; `complete` if there cannot be more clusters than the last K."""
     start = list(ks).index(elbow)
-    by_silhouette, by_ratio = _peaks(silhouette), _peaks(ratio)
+    by_silhouette, by_ratio = _peaks(silhouette, rise=RISE), _peaks(ratio, rise=RISE * max(ratio))
     last = len(ks) if complete else len(ks) - 1  # else it is no peak: it may still be rising
     candidates = {start, *(place for place in by_silhouette | by_ratio if start < place < last)}
     best = max(silhouette[place] for place in candidates)

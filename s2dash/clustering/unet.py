@@ -202,10 +202,10 @@ def fit_unet(
     """Train a U-Net (Ronneberger et al. 2015) on a scene by masked reconstruction, and group its decoder features.
 
     Random 4 × 4 squares are hidden, and the network learns to fill them in from around them (He et al. 2022, Masked
-    autoencoders are scalable vision learners, sec. 3, with a convolutional network); reproducing what it sees counts a
-    tenth. It takes at most 200 steps on 8 windows of 40 × 40 each, fewer when windows kept aside get no better, so a
-    fit takes about as long whatever the scene. The features of the last decoder stage are then standardised and
-    grouped by K-Means.
+    autoencoders are scalable vision learners, sec. 3, with a convolutional network); reproducing what it sees counts
+    half as much, without which single pixels hardly matter. It takes at most 200 steps on 8 windows of 40 × 40 each,
+    fewer when windows kept aside get no better, so a fit takes about as long whatever the scene. The features of the
+    last decoder stage are then standardised and grouped by K-Means.
 
     Args:
         features: Of the scene.

@@ -23,7 +23,7 @@ CELL = 4
 """Side of the squares that are hidden, pixels."""
 HIDDEN = 0.4
 """Share of the squares that are hidden at each step."""
-SEEN_WEIGHT = 0.1
+SEEN_WEIGHT = 0.5
 """What reproducing the pixels in sight counts beside the hidden ones: their features must mean something too."""
 BATCH = 8
 """Windows trained on at once."""

@@ -223,7 +223,7 @@ def test_same_seed_same_map(fitted, holed):
 def test_largest_cluster_comes_first(fitted):
     features, model = fitted
     counts = np.bincount(predict_map(features, model).ravel(), minlength=model.n_clusters + 1)[1:]
-    assert spearmanr(counts, -np.arange(len(counts))).statistic > 0.8  # sizes are those of a sample
+    assert spearmanr(counts, -np.arange(len(counts))).statistic > 0.5  # sizes are those of windows that overlap
 
 
 def test_saved_model_gives_the_same_map_here_and_elsewhere(tmp_path, fitted):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 from datetime import UTC, datetime
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -628,7 +630,8 @@ def _edit(folder, run, clusters):
     Workspace.open(folder).edit_clusters(run, "merge", clusters=clusters)
 
 
-def test_edits_of_another_process_are_seen_at_once(space, run):
+def test_edits_of_another_process_are_seen_at_once(space, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # an app that was tested before is left there
     space.open_run(run)
     context = multiprocessing.get_context("spawn")
     other = context.Process(target=_edit, args=(space.folder, run, (2, 4)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -82,7 +84,8 @@ def _decide(folder, run, cluster):
     Workspace.open(folder).override(run, cluster, 20, who=f"person {cluster}")
 
 
-def test_two_people_lose_nothing_of_each_other(space, files, tmp_path):
+def test_two_people_lose_nothing_of_each_other(space, files, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # an app that was tested before is left there
     run = start(space, files)
     context = multiprocessing.get_context("spawn")
     people = [context.Process(target=_decide, args=(tmp_path / "workspace", run, cluster)) for cluster in (1, 2, 3)]

@@ -316,7 +316,7 @@ def test_an_edit_is_told_in_two_lines():
     assert what == f"2. {edit.text}"
     assert who == "Ada, 01 Mar 2026, 12:00 UTC (wheat)"
     assert edit_lines(EditEntry(3, "undo", edit, "Ben", NOON)) == (
-        f"3. undo: {edit.text}",
+        f"3. Undone: {edit.text}",
         "Ben, 01 Mar 2026, 12:00 UTC",
     )
 

@@ -180,6 +180,15 @@ def run_chain(
     scheme = load_scheme(settings.scheme)
     settings.check()
     saved = SavedModel.load(Path(settings.model)) if settings.model else None
+    if saved is not None:  # the record says what was done, not what was not asked
+        settings = replace(
+            settings,
+            method=saved.model.method,
+            k=saved.model.n_clusters,
+            indices=saved.indices,
+            texture=saved.texture.size if saved.texture else 0,
+            options={},
+        )
     compared = None
     if reference is not None:
         with _timed(timings, "reference"):

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from s2dash.cli.map_options import add_map_options, add_reference_options, map_settings, names_in, reference_from
 from s2dash.cli.output import Console, add_output_options, share_text
-from s2dash.cli.run import reference_from
 from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS, method_entry
 from s2dash.clustering.methods import Value
 from s2dash.errors import ClusteringError
 from s2dash.export.folder import output_folder
-from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
-from s2dash.run_settings import RunSettings
-from s2dash.schemes import scheme_names
 from s2dash.study import (
     STUDY_FILES,
     Study,
@@ -44,38 +41,18 @@ def add_parser(commands: Any) -> None:
         help="a setting of a method's own, e.g. dbscan.eps=0.4; `python -m s2dash methods` lists them",
     )
     shared = parser.add_argument_group("what they share")
-    shared.add_argument("--scheme", default="worldcover", choices=scheme_names(), help="classes of the maps")
-    shared.add_argument("--seed", type=int, default=0, help="same seed, same maps")
-    shared.add_argument("--sample", type=int, default=DEFAULT_SAMPLE, help="pixels to fit on")
-    shared.add_argument(
-        "--indices",
-        default=",".join(DEFAULT_INDICES),
-        help="spectral indices among the features, `none` for bands alone",
-    )
-    shared.add_argument("--texture", type=int, default=0, metavar="PIXELS", help="side of a texture window, e.g. 5")
-    check = parser.add_argument_group("reference map to compare with")
-    check.add_argument("--reference", type=Path, metavar="FILE", help="a land-cover raster")
-    check.add_argument("--reference-scheme", metavar="NAME", help="scheme of its codes (default worldcover)")
-    check.add_argument("--reference-map", type=Path, metavar="FILE.json", help="its code → WorldCover code")
-    check.add_argument("--reference-year", type=int, metavar="YEAR", help="year of the reference map")
-    check.add_argument(
-        "--worldcover", type=int, choices=(2020, 2021), help="compare with WorldCover from its public bucket"
-    )
+    add_map_options(shared)
+    add_reference_options(parser)
     add_output_options(parser)
     parser.set_defaults(handler=handle)
 
 
 def handle(options: argparse.Namespace, console: Console) -> None:
     """Compare, write and show."""
-    base = RunSettings(
-        scheme=options.scheme,
-        seed=options.seed,
-        sample=options.sample,
-        indices=() if options.indices in {"", "none"} else _names(options.indices),
-        texture=options.texture,
-    )
     own = options_by_method(options.option)
-    strategies = build_strategies(_names(options.methods), parse_ks(options.k), base=base, options=own)
+    strategies = build_strategies(
+        names_in(options.methods), parse_ks(options.k), base=map_settings(options), options=own
+    )
     reference, request = reference_from(options), request_from(options)
     if options.out is None:
         show(compare_strategies(request, strategies, reference=reference, progress=console), console)
@@ -156,7 +133,3 @@ def _count(value: int | None) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

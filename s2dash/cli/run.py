@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s2dash.annotation.registry import annotator_names
+from s2dash.cli.map_options import add_map_options, add_reference_options, map_settings, names_in, reference_from
 from s2dash.cli.output import Console, add_output_options, share_text
 from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS, method_entry
 from s2dash.clustering.methods import Value
-from s2dash.errors import ClusteringError, ReferenceMapError
+from s2dash.errors import ClusteringError
 from s2dash.export.folder import output_folder
 from s2dash.export.run_files import earlier_files, write_run
-from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
 from s2dash.names import check_run_name
-from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings, run_chain
-from s2dash.schemes import scheme_names
+from s2dash.pipeline import RunResult, RunSettings, run_chain
 
 
 def add_parser(commands: Any) -> None:
@@ -29,7 +28,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--name", default="", help="what to call the run")
     method = parser.add_argument_group("clusters and names")
-    method.add_argument("--scheme", default="worldcover", choices=scheme_names(), help="classes of the map")
+    add_map_options(method)
     method.add_argument("--method", default="kmeans", choices=tuple(METHODS), help="clustering method")
     method.add_argument("--k", type=k_value, default=12, help="number of clusters (default 12), or auto")
     method.add_argument(
@@ -40,25 +39,10 @@ def add_parser(commands: Any) -> None:
         help="a setting of the method's own, e.g. eps=0.4; `python -m s2dash methods` lists them",
     )
     method.add_argument("--model", type=Path, metavar="FILE", help="apply the model.npz of another run; fits none")
-    method.add_argument("--seed", type=int, default=0, help="same seed, same map")
-    method.add_argument("--sample", type=int, default=DEFAULT_SAMPLE, help="pixels to fit on")
-    method.add_argument(
-        "--indices",
-        default=",".join(DEFAULT_INDICES),
-        help="spectral indices among the features, `none` for bands alone",
-    )
-    method.add_argument("--texture", type=int, default=0, metavar="PIXELS", help="side of a texture window, e.g. 5")
     method.add_argument(
         "--annotators", default="rules", help=f"who names the clusters, by comma: {', '.join(annotator_names())}"
     )
-    check = parser.add_argument_group("reference map to compare with")
-    check.add_argument("--reference", type=Path, metavar="FILE", help="a land-cover raster")
-    check.add_argument("--reference-scheme", metavar="NAME", help="scheme of its codes (default worldcover)")
-    check.add_argument("--reference-map", type=Path, metavar="FILE.json", help="its code → WorldCover code")
-    check.add_argument("--reference-year", type=int, metavar="YEAR", help="year of the reference map")
-    check.add_argument(
-        "--worldcover", type=int, choices=(2020, 2021), help="compare with WorldCover from its public bucket"
-    )
+    add_reference_options(parser)
     add_output_options(parser)
     parser.set_defaults(handler=handle)
 
@@ -79,15 +63,11 @@ def handle(options: argparse.Namespace, console: Console) -> None:
 
 def settings_from(options: argparse.Namespace) -> RunSettings:
     """The run the options ask for."""
-    return RunSettings(
-        scheme=options.scheme,
+    return replace(
+        map_settings(options),
         method=options.method,
         k=options.k,
-        seed=options.seed,
-        sample=options.sample,
-        indices=() if options.indices in {"", "none"} else _names(options.indices),
-        texture=options.texture,
-        annotators=_names(options.annotators),
+        annotators=names_in(options.annotators),
         options=options_from(options.option, method=options.method),
         model=str(options.model or ""),
     )
@@ -115,28 +95,6 @@ def k_value(text: str) -> int | Literal["auto"]:
         return int(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from error
-
-
-def reference_from(options: argparse.Namespace) -> ReferenceSettings | None:
-    """The reference the options name, if any.
-
-    Raises:
-        ReferenceMapError: If they contradict each other.
-    """
-    if options.worldcover and options.reference:
-        raise ReferenceMapError("Give either --reference or --worldcover, not both.")
-    if options.worldcover:
-        return ReferenceSettings(year=options.worldcover)
-    if not options.reference:
-        if options.reference_map or options.reference_scheme or options.reference_year:
-            raise ReferenceMapError("--reference-map, --reference-scheme and --reference-year need --reference FILE.")
-        return None
-    if options.reference_map and options.reference_scheme:
-        raise ReferenceMapError("Give either --reference-scheme or --reference-map, not both.")
-    path, year = str(options.reference), options.reference_year
-    if options.reference_map:
-        return ReferenceSettings.from_map_file(path, options.reference_map, year=year)
-    return ReferenceSettings(path=path, scheme=options.reference_scheme or "worldcover", year=year)
 
 
 def show(result: RunResult, console: Console, *, out: Path, files: list[str]) -> None:
@@ -180,7 +138,3 @@ def show_agreement(report: Mapping[str, Any], console: Console) -> None:
     )
     console.line(f"Compared on {report['n']:,} pixels, {100 * report['coverage']:.3g} % of the scene.")
     console.line(report["caution"])
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

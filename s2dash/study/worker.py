@@ -6,7 +6,7 @@ input stays open as long as the parent lives: when it closes, this process ends 
 
 from __future__ import annotations
 
-import ast
+import dis
 import json
 import os
 import resource
@@ -18,8 +18,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -143,22 +145,22 @@ def preload(method: str) -> None:
         with suppress(ImportError, AttributeError, ValueError):  # what is missing is said by the method itself
             import_module(name)
             spec = find_spec(name)
-            if name.startswith("s2dash.") and spec is not None and spec.origin:
-                waiting += _imports(Path(spec.origin))
+            if name.startswith("s2dash.") and spec is not None and isinstance(spec.loader, InspectLoader):
+                waiting += _imports(spec.loader.get_code(name))
     if "torch" in sys.modules:
         with suppress(ImportError):
             import_module("torch._dynamo")  # PyTorch's own late import, at the first step of an optimiser: seconds
 
 
-def _imports(path: Path) -> list[str]:
-    """Modules that a file imports, inside functions too."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-    return names
+def _imports(code: CodeType | None) -> list[str]:
+    """Modules that a module imports, inside functions too.
+
+    From its compiled code: `ast.parse` may fail in Python 3.11 while another thread parses.
+    """
+    if code is None:
+        return []
+    names = [str(step.argval) for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"]
+    return names + [name for part in code.co_consts if isinstance(part, CodeType) for name in _imports(part)]
 
 
 def _features(scene: Scene, settings: RunSettings, progress: Progress) -> FeatureStack:

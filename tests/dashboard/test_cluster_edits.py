@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from s2dash.annotation.legend import LegendEvent, build_legend
@@ -46,27 +44,8 @@ from s2dash.testing import make_grid, make_patchwork, make_scene
 from s2dash.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("after_the_first_visit")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """An empty workspace that the app opens too, and that has had its demo."""
-    monkeypatch.setenv("S2DASH_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.delenv("S2DASH_DATABASE", raising=False)
-    begin = PagesManager.__init__
-
-    def remembering(manager: PagesManager, *arguments: Any, **options: Any) -> None:
-        begin(manager, *arguments, **options)
-        PagesManager.uses_pages_directory = False  # AppTest forgets that the app has called `st.navigation`
-
-    monkeypatch.setattr(PagesManager, "__init__", remembering)
-    st.cache_resource.clear()
-    space = Workspace.open(tmp_path / "workspace")
-    space.store.set_setting("dashboard.demo", "made before")
-    yield space
-    st.cache_resource.clear()
-    space.store.close()
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""Options of every command that makes maps: what the maps are made of, and what they are compared with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from s2dash.errors import ReferenceMapError
+from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
+from s2dash.run_settings import ReferenceSettings, RunSettings
+from s2dash.schemes import scheme_names
+
+
+def add_map_options(group: Any) -> None:
+    """Add classes, seed, sample and features."""
+    group.add_argument("--scheme", default="worldcover", choices=scheme_names(), help="classes of the map")
+    group.add_argument("--seed", type=int, default=0, help="same seed, same map")
+    group.add_argument("--sample", type=int, default=DEFAULT_SAMPLE, help="pixels to fit on")
+    group.add_argument(
+        "--indices",
+        default=",".join(DEFAULT_INDICES),
+        help="spectral indices among the features, `none` for bands alone",
+    )
+    group.add_argument("--texture", type=int, default=0, metavar="PIXELS", help="side of a texture window, e.g. 5")
+
+
+def map_settings(options: argparse.Namespace) -> RunSettings:
+    """What `add_map_options` asked for, all else as it is by default."""
+    return RunSettings(
+        scheme=options.scheme,
+        seed=options.seed,
+        sample=options.sample,
+        indices=() if options.indices in {"", "none"} else names_in(options.indices),
+        texture=options.texture,
+    )
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names given by comma."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def add_reference_options(parser: argparse.ArgumentParser) -> None:
+    """Add the reference map and what its codes mean."""
+    check = parser.add_argument_group("reference map to compare with")
+    check.add_argument("--reference", type=Path, metavar="FILE", help="a land-cover raster")
+    check.add_argument("--reference-scheme", metavar="NAME", help="scheme of its codes (default worldcover)")
+    check.add_argument("--reference-map", type=Path, metavar="FILE.json", help="its code → WorldCover code")
+    check.add_argument("--reference-year", type=int, metavar="YEAR", help="year of the reference map")
+    check.add_argument(
+        "--worldcover", type=int, choices=(2020, 2021), help="compare with WorldCover from its public bucket"
+    )
+
+
+def reference_from(options: argparse.Namespace) -> ReferenceSettings | None:
+    """The reference the options name, if any.
+
+    Raises:
+        ReferenceMapError: If they contradict each other.
+    """
+    if options.worldcover and options.reference:
+        raise ReferenceMapError("Give either --reference or --worldcover, not both.")
+    if options.worldcover:
+        return ReferenceSettings(year=options.worldcover)
+    if not options.reference:
+        if options.reference_map or options.reference_scheme or options.reference_year:
+            raise ReferenceMapError("--reference-map, --reference-scheme and --reference-year need --reference FILE.")
+        return None
+    if options.reference_map and options.reference_scheme:
+        raise ReferenceMapError("Give either --reference-scheme or --reference-map, not both.")
+    path, year = str(options.reference), options.reference_year
+    if options.reference_map:
+        return ReferenceSettings.from_map_file(path, options.reference_map, year=year)
+    return ReferenceSettings(path=path, scheme=options.reference_scheme or "worldcover", year=year)

@@ -1,0 +1,45 @@
+"""What the tests of the pages share: a workspace of their own, and Streamlit as it is on a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from s2dash.workspace import Workspace
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """An empty workspace that the app opens too, and that has had its demo."""
+    monkeypatch.setenv("S2DASH_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.delenv("S2DASH_DATABASE", raising=False)
+    st.cache_resource.clear()
+    space = Workspace.open(tmp_path / "workspace")
+    space.store.set_setting("dashboard.demo", "made before")
+    yield space
+    st.cache_resource.clear()
+    space.store.close()
+
+
+@pytest.fixture
+def first_visit() -> None:
+    """Leave Streamlit as it is when a server starts."""
+
+
+@pytest.fixture
+def after_the_first_visit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest forgets before every run that the app has called `st.navigation`; a server remembers it."""
+    if "first_visit" in request.fixturenames:
+        return
+    begin = PagesManager.__init__
+
+    def remembering(manager: PagesManager, *arguments: Any, **options: Any) -> None:
+        begin(manager, *arguments, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", remembering)

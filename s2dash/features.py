@@ -24,7 +24,7 @@ from s2dash.types import BoolArray, FloatArray, NumberArray
 
 DEFAULT_INDICES = ("NDVI", "NDWI", "NDBI")
 """Indices computed when none are named."""
-DEFAULT_SAMPLE = 100_000
+DEFAULT_SAMPLE = 200_000
 """Pixels drawn for statistics and for fitting."""
 MAX_TEXTURE = 255
 """Largest texture window, pixels: every block is read with half of it around, and 2.5 km is no longer local."""

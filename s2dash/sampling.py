@@ -16,10 +16,10 @@ from s2dash.progress import Progress, Silent, steps
 from s2dash.scene import Scene
 from s2dash.types import NumberArray
 
-ALL_BLOCKS = 16
+ALL_BLOCKS = 144
 """A scene of at most this many blocks is sampled from all of them."""
-MAX_BLOCKS = 80
-"""No scene is sampled from more blocks, spread evenly: a sixth of a tile says what the tile holds."""
+MAX_BLOCKS = 160
+"""No scene is sampled from more blocks, spread evenly: a third of a tile says what the tile holds."""
 MAX_SAMPLE = 5_000_000
 """Most pixels drawn: a run with thirteen features then takes 1.6 GiB."""
 _MAX_SEED = 2**32 - 1

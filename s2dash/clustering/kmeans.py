@@ -10,15 +10,12 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from s2dash.clustering.model import MAX_CLUSTERS, PixelModel
+from s2dash.clustering.starts import count_distinct, search_centres
 from s2dash.errors import ClusteringError, TooFewDistinctPixelsError
 from s2dash.features import FeatureStack
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.types import FloatArray, LabelArray, NumberArray
 
-RESTARTS = 10
-"""Starts tried on the subsample; the best is refined on the whole sample."""
-SUBSAMPLE = 10_000
-"""Pixels the restarts run on."""
 TILE = 1 << 14
 """Pixels labelled at a time, so that scores stay in cache."""
 _scratch = threading.local()
@@ -116,20 +113,20 @@ def fit_kmeans(
     watch = progress or Silent()
     drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.6))
     watch.report(0.6, "Fitting clusters")
-    return fit_centres(drawn, k=k, seed=seed, feature_names=features.names)
+    return fit_centres(drawn, k=k, seed=seed, feature_names=features.names, progress=Stage(watch, 0.6, 1.0))
 
 
-def fit_centres(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> KMeansModel:
-    """Fit K-Means (scikit-learn's Lloyd, k-means++ starts).
-
-    Restarts run on a subsample, the best of them is refined on the whole sample: one start alone costs up to 15 % of
-    the within-cluster sum of squares.
+def fit_centres(
+    sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...], progress: Progress | None = None
+) -> KMeansModel:
+    """Fit K-Means (scikit-learn's Lloyd) with a search for good centres, see `starts.search_centres`.
 
     Args:
         sample: Standardised features, shape (pixel, feature).
         k: Number of clusters, 2 … 254.
         seed: Same sample and seed, same centres.
         feature_names: What the columns are.
+        progress: Where to report.
 
     Raises:
         ClusteringError: If `k` is out of range.
@@ -137,28 +134,13 @@ def fit_centres(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[s
     """
     check_k(k)
     check_distinct(sample, k)
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    rng = np.random.default_rng([seed, 1])
-    # one thread: sums over threads depend on who comes first, and the same input must give the same map
-    with threadpool_limits(limits=1):
-        start: Any = "k-means++"
-        iterations = 0
-        if len(sample) > 2 * SUBSAMPLE:
-            few = sample[rng.choice(len(sample), SUBSAMPLE, replace=False)]
-            if count_distinct(few, k) >= k:
-                start = KMeans(k, init="k-means++", n_init=RESTARTS, random_state=seed, max_iter=100).fit(few)
-                start = start.cluster_centers_
-        restarts = RESTARTS if isinstance(start, str) else 1
-        fitted = KMeans(k, init=start, n_init=restarts, random_state=seed, max_iter=100, tol=1e-4).fit(sample)
-        iterations = int(fitted.n_iter_)
+    fitted = search_centres(sample, k=k, seed=seed, progress=progress)
     order = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
     return KMeansModel(
         feature_names=feature_names,
         centres=np.asarray(fitted.cluster_centers_, dtype=np.float64)[order],
         inertia=float(fitted.inertia_) / len(sample),
-        iterations=iterations,
+        iterations=int(fitted.n_iter_),
         seed=seed,
     )
 
@@ -187,17 +169,6 @@ def check_distinct(sample: FloatArray, k: int) -> None:
             f"The scene has {distinct} distinct valid pixel value{'s' if distinct != 1 else ''}, which cannot make {k} "
             f"clusters. {f'Choose K = {distinct} or less.' if distinct > 1 else 'It is constant: nothing to cluster.'}"
         )
-
-
-def count_distinct(sample: FloatArray, enough: int) -> int:
-    """Distinct rows, counted only until `enough` are found."""
-    seen: set[bytes] = set()
-    for start in range(0, len(sample), 4096):
-        part = np.ascontiguousarray(sample[start : start + 4096])
-        seen.update(row.tobytes() for row in np.unique(part, axis=0))
-        if len(seen) >= enough:
-            break
-    return len(seen)
 
 
 def nearest(numbers: NumberArray, weights: FloatArray, bias: FloatArray) -> LabelArray:

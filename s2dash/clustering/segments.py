@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dash.clustering.kmeans import RESTARTS, SUBSAMPLE, check_k, count_distinct, nearest
+from s2dash.clustering.kmeans import check_k, nearest
 from s2dash.clustering.model import MAX_CLUSTERS, FittedModel
+from s2dash.clustering.starts import count_distinct, search_centres
 from s2dash.errors import TooFewDistinctPixelsError
 from s2dash.parallel import ordered_map
 from s2dash.progress import Progress, steps
@@ -106,9 +107,6 @@ def fit_groups(described: Iterable[SegmentDescriptors], *, k: int, seed: int) ->
         TooFewDistinctPixelsError: If there are fewer than `k` distinct segments.
     """
     check_k(k)
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
     every = list(described)
     pixels = np.concatenate([part.pixels for part in every])
     values = np.concatenate([part.values for part in every])[pixels > 0]
@@ -119,18 +117,7 @@ def fit_groups(described: Iterable[SegmentDescriptors], *, k: int, seed: int) ->
             f"The scene has {distinct} distinct segment{'s' if distinct != 1 else ''}, which cannot make {k} clusters. "
             f"{f'Choose K = {distinct} or less.' if distinct > 1 else 'It is constant, or too small: choose K-Means.'}"
         )
-    # in double precision, and on one thread as in K-Means: the same input must give the same map
-    values = values.astype(np.float64)
-    start: Any = "k-means++"
-    with threadpool_limits(limits=1):
-        if len(values) > 2 * SUBSAMPLE:
-            few = np.random.default_rng([seed, 4]).choice(len(values), SUBSAMPLE, replace=False)
-            if count_distinct(values[few], k) >= k:
-                start = KMeans(k, n_init=RESTARTS, random_state=seed, max_iter=100)
-                start = start.fit(values[few], sample_weight=weights[few]).cluster_centers_
-        restarts = RESTARTS if isinstance(start, str) else 1
-        fitted = KMeans(k, init=start, n_init=restarts, random_state=seed, max_iter=100)
-        fitted.fit(values, sample_weight=weights)
+    fitted = search_centres(values.astype(np.float64), k=k, seed=seed, weights=weights)
     order = np.argsort(-np.bincount(fitted.labels_, weights, minlength=k), kind="stable")
     centres = np.asarray(fitted.cluster_centers_, dtype=np.float64)[order]
     return SegmentGroups(centres, float(fitted.inertia_) / float(weights.sum()), len(values))

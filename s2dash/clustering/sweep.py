@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from s2dash.clustering.kmeans import check_distinct, check_k, count_distinct, fit_centres
+from s2dash.clustering.kmeans import check_distinct, check_k, fit_centres
+from s2dash.clustering.starts import count_distinct
 from s2dash.errors import ClusteringError
 from s2dash.progress import Progress, Silent, steps
 from s2dash.types import FloatArray, LabelArray

@@ -10,7 +10,6 @@ from scipy.ndimage import labeled_comprehension
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
 
-from s2dash.clustering import segments as module
 from s2dash.clustering.segments import (
     SegmentDescriptors,
     SegmentGroups,
@@ -62,16 +61,6 @@ def test_groups_minimise_what_scikit_learn_minimises_with_weights():
     assert groups.inertia <= oracle.inertia_ / pixels.sum() * 1.001
     assert groups.segments == 600
     assert np.array_equal(groups.predict(values) - 1, pairwise_distances_argmin(values, groups.centres))
-
-
-def test_many_segments_are_started_on_some_of_them(monkeypatch):
-    monkeypatch.setattr(module, "SUBSAMPLE", 200)
-    rng = np.random.default_rng(2)
-    values = rng.normal(0, 1, (900, 4)) + 6 * rng.integers(0, 2, (900, 4))
-    pixels = rng.integers(1, 50, 900)
-    groups = fit_groups([described(values, pixels)], k=8, seed=0)
-    oracle = KMeans(8, n_init=10, random_state=0).fit(values.astype(np.float32).astype(float), sample_weight=pixels)
-    assert groups.inertia <= oracle.inertia_ / pixels.sum() * 1.05
 
 
 def test_the_group_of_most_pixels_comes_first_not_that_of_most_segments():

@@ -86,6 +86,31 @@ class AnnotationError(S2DashError):
     """An annotator is unknown or could not answer."""
 
 
+class ProviderError(AnnotationError):
+    """A call to a vision-language model brought no reply."""
+
+    def __init__(self, text: str, *, again: bool = False, after_s: float | None = None, fatal: bool = False) -> None:
+        super().__init__(text)
+        self.again = again
+        """Whether the same call may succeed later: too many calls, a fault of the service, a lost connection."""
+        self.after_s = after_s
+        """Seconds the service asks to wait; None where it does not say."""
+        self.fatal = fatal
+        """Whether every other call will fail too: no key, a refused key, an unknown model."""
+
+
+class MissingKeyError(ProviderError):
+    """A provider needs a key and none was given."""
+
+
+class CatalogueError(S2DashError):
+    """The catalogue of models cannot be read, or does not have an entry."""
+
+
+class BudgetError(S2DashError):
+    """Asking would cost more than the person allows."""
+
+
 class LegendError(S2DashError):
     """A cluster or class is named that the legend does not hold."""
 

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from s2dash.annotation.exhibit import Exhibit
+from s2dash.annotation.provider import Usage
 from s2dash.schemes import ClassScheme
 
 
@@ -52,6 +54,17 @@ class Question:
     """The evidence."""
     scheme: ClassScheme
     """The closed list to choose from."""
+    exhibit: Exhibit | None = None
+    """Pictures and words, for annotators that look; None for those that judge by the card's figures alone."""
+    seed: int = 0
+    """Of the order in which the classes are listed."""
+    earlier: tuple[str, ...] = ()
+    """What was said of the cluster in earlier rounds, a sentence each; empty in the first."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the evidence: of what is shown where something is, else of the figures."""
+        return self.card.fingerprint if self.exhibit is None else self.exhibit.fingerprint
 
 
 class Answer(BaseModel):
@@ -83,6 +96,22 @@ class Answer(BaseModel):
     """Hash of the question's text."""
     model: str = ""
     """Model identifier with version."""
+    listed: tuple[int, ...] = ()
+    """Class codes in the order the question listed them; empty where there was no list."""
+    style: str = ""
+    """Card style that was shown, with version; empty for annotators that do not look."""
+    round: int = Field(default=1, ge=1)
+    """Which time the cluster was asked about."""
+    asks: int = Field(default=1, ge=1)
+    """Calls until this answer: 2 where the first reply was not in the form and a fault was named."""
+    compliant: bool = True
+    """Whether the first reply was in the form asked for."""
+    fault: str = ""
+    """Why this counts as no vote, where the reply could not be used; empty for a usable reply, also for "unknown"."""
+    recorded: bool = False
+    """Whether it was recorded earlier and is replayed, not asked live."""
+    usage: Usage = Field(default_factory=Usage)
+    """What it cost, all its calls together."""
     answered: datetime = Field(default_factory=lambda: datetime.now(UTC))
     """When."""
 

@@ -48,7 +48,7 @@ class KeptRuns:
         Raises:
             StoreError: If it is unknown, unfinished or damaged.
         """
-        edits = self.store.changes(run_id)[1]
+        edits = self.store.changes(run_id).edits
         result = self._read(run_id, edits, self._written(run_id))
         legend = result.legend.with_history(self.store.events(run_id))
         return result if legend == result.legend else result.with_legend(legend)
@@ -203,7 +203,7 @@ class KeptRuns:
         """
         folder = self.store.run_folder(run_id)
         with folder_lock(folder):
-            if self.store.changes(run_id)[1] != result.edits.last:
+            if self.store.changes(run_id).edits != result.edits.last:
                 raise StoreError(MEANWHILE)
             if state is not None:
                 with output_folder(folder) as staging:

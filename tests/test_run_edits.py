@@ -240,7 +240,7 @@ def test_a_stopped_edit_leaves_nothing_behind(space, run):
         space.edit_clusters(run, "split", clusters=(1,), value=2, progress=Stopper())
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert not (folder / "versions").exists()
-    assert space.store.changes(run) == (0, 0)
+    assert space.store.changes(run)[:2] == (0, 0)
 
 
 def test_an_edit_needs_the_scene_and_says_so(space, run, files, tmp_path):

@@ -852,12 +852,12 @@ def test_edits_come_back_in_order_and_as_they_were(store: Store, run: str) -> No
 
 def test_an_edit_and_the_decisions_that_come_with_it_are_kept_together_or_not_at_all(store: Store, run: str) -> None:
     store.add_cluster_edit(run, edit(1), events=[override(13), override(14)])
-    assert store.changes(run) == (2, 1)
+    assert store.changes(run)[:2] == (2, 1)
     broken = override(15)
     object.__setattr__(broken, "who", 7)  # cannot be cleaned
     with pytest.raises(AttributeError):
         store.add_cluster_edit(run, edit(2), events=[override(16), broken])
-    assert store.changes(run) == (2, 1)
+    assert store.changes(run)[:2] == (2, 1)
 
 
 def test_of_two_edits_of_the_same_clusters_the_second_is_refused(store: Store, run: str) -> None:
@@ -869,7 +869,7 @@ def test_of_two_edits_of_the_same_clusters_the_second_is_refused(store: Store, r
     with pytest.raises(StoreError, match="meanwhile"):
         store.add_event(run, override(), edit=0)
     assert store.add_event(run, override(), edit=1) == 1
-    assert store.changes(run) == (1, 1)
+    assert store.changes(run)[:2] == (1, 1)
     with pytest.raises(StoreError, match="no run"):
         store.add_cluster_edit("20200101-000000-abcdef", edit(1))
 

@@ -60,6 +60,8 @@ class Question:
     """Of the order in which the classes are listed."""
     earlier: tuple[str, ...] = ()
     """What was said of the cluster in earlier rounds, a sentence each; empty in the first."""
+    round: int = 1
+    """Which time the cluster is asked about."""
 
     @property
     def fingerprint(self) -> str:

@@ -17,7 +17,7 @@ from s2dash.jobs import Job, JobBoard
 from s2dash.pipeline import RunResult
 from s2dash.progress import Progress
 from s2dash.sources.request import SceneRequest
-from s2dash.store import RunRecord, Store
+from s2dash.store import Changes, RunRecord, Store
 from s2dash.workspace import Workspace
 
 T = TypeVar("T")
@@ -76,8 +76,8 @@ class Server:
         key = ("view", run_id, found.started, found.edits.state, None if scene is None else scene_key(of))
         return self._runs.get(key, lambda: ClusterView(found.clusters, scene))
 
-    def _run_key(self, run_id: str) -> tuple[str, int, tuple[int, int]]:
-        """Changes whenever the run does: by a decision, an edit of the clusters, or a comparison with another map."""
+    def _run_key(self, run_id: str) -> tuple[str, int, Changes]:
+        """Changes whenever the run does: by a decision, an edit of the clusters, an answer, or a comparison with another map."""
         try:
             written = (self.store.run_folder(run_id) / "run.json").stat().st_mtime_ns
         except OSError:

@@ -22,6 +22,7 @@ from s2dash.jobs import Job
 from s2dash.pipeline import RunResult
 from s2dash.progress import Progress
 from s2dash.sources.request import SceneRequest
+from s2dash.store import Changes
 from s2dash.workspace import Workspace
 
 T = TypeVar("T")
@@ -166,13 +167,13 @@ def run_view(found: RunResult) -> ClusterView:
     return server().cluster_view(chosen, found, scene, of=asked)
 
 
-def changes() -> tuple[int, int]:
-    """How many decisions and cluster edits the run that is shown has; asked for before it is opened, for `follow`."""
+def changes() -> Changes:
+    """How many decisions, cluster edits and answers the run that is shown has; asked for before it is opened, for `follow`."""
     return workspace().store.changes(run_id() or "")
 
 
 @st.fragment(run_every=4.0)
-def follow(chosen: str, seen: tuple[int, int]) -> None:
+def follow(chosen: str, seen: Changes) -> None:
     """Show what others decide on the same run, or edit of its clusters, within seconds."""
     with suppress(StoreError):
         if workspace().store.changes(chosen) != seen:

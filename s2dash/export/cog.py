@@ -56,7 +56,8 @@ def write_class_cog(
 
     Palette, overviews (most frequent class), category names and a raster attribute table with pixel counts are
     written. Nothing appears under the final names before all of it has been read back; what was there before stays
-    until then. Besides `codes` its overviews (a third), and of a small raster one copy, are held in memory.
+    until then. Besides `codes` its overviews (a third), and of a small raster one copy, are held in memory,
+    of a large one only until they are staged on the disk.
 
     Args:
         path: Ends in `.tif`; the folder must exist.
@@ -206,19 +207,22 @@ def _write(
     description: str,
     palette: Mapping[int, tuple[int, int, int, int]] | None = None,
     tags: Mapping[str, str] | None = None,
-    pyramid: Sequence[LabelArray] = (),
+    pyramid: list[LabelArray] | None = None,
     sidecar: ET.Element | None = None,
 ) -> None:
     """Write a COG and its sidecar under other names, read them back, and only then put them in place.
 
-    Without a `pyramid` the overviews are averages.
+    Without a `pyramid` the overviews are averages; one that is given is emptied.
     """
     with _staging(path) as folder, ExitStack() as stack:
         finished, source = folder / path.name, folder / "source.vrt"
         # The COG driver keeps a palette and overviews that it finds, but offers no way to give it either.
         place = folder / "plain.tif" if values.nbytes > _IN_MEMORY else None
         plain = stack.enter_context(_plain(values, grid, nodata, description, palette or {}, tags or {}, place=place))
-        levels = [stack.enter_context(_plain(level, grid, nodata)) for level in pyramid]
+        levels: list[str] = []
+        while pyramid:  # each is let go of as soon as it is staged
+            beside = None if place is None else folder / f"level-{len(levels)}.tif"
+            levels.append(stack.enter_context(_plain(pyramid.pop(0), grid, nodata, place=beside)))
         rasterio.shutil.copy(plain, source, driver="VRT")
         _add_overviews(source, levels)
         rasterio.shutil.copy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, Table, func, insert, select
 
 from s2dash.annotation.legend import LegendEvent
 from s2dash.edit_history import EditEntry, EditHistory
@@ -12,6 +12,7 @@ from s2dash.errors import StoreError
 from s2dash.store import tables
 from s2dash.store.events import MEANWHILE, append_event, last_edit
 from s2dash.store.part import StorePart, clean, plain
+from s2dash.store.records import Changes
 
 
 class ClusterEdits(StorePart):
@@ -59,9 +60,15 @@ class ClusterEdits(StorePart):
             )
         )
 
-    def changes(self, run_id: str) -> tuple[int, int]:
-        """How many legend events and how many cluster edits a run has: what a page watches to show others' work."""
-        count = select(func.count()).select_from(tables.events).where(tables.events.c.run_id == run_id)
+    def changes(self, run_id: str) -> Changes:
+        """What a page watches to show others' work."""
+
+        def count(table: Table) -> Select[int]:
+            return select(func.count()).select_from(table).where(table.c.run_id == run_id)
+
         with self._database.read() as connection:
-            decisions = connection.execute(count).scalar_one()
-            return int(decisions), int(connection.execute(last_edit(run_id)).scalar_one())
+            return Changes(
+                decisions=int(connection.execute(count(tables.events)).scalar_one()),
+                edits=int(connection.execute(last_edit(run_id)).scalar_one()),
+                answers=int(connection.execute(count(tables.run_answers)).scalar_one()),
+            )

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from s2dash.annotation.legend import LegendEvent
 
 RunStatus = Literal["running", "finished", "failed", "cancelled", "interrupted"]
 """`interrupted`: the process that worked on it is gone."""
+
+
+class Changes(NamedTuple):
+    """How much happened to a run so far: whatever happens next makes one of these larger."""
+
+    decisions: int
+    """Legend events."""
+    edits: int
+    """Edits of its clusters, undoing and redoing among them."""
+    answers: int
+    """Answers kept for it."""
 
 
 @dataclass(frozen=True)

@@ -152,13 +152,14 @@ def step_confusion(side: int) -> dict[str, float]:
 
 
 def step_highlights(numbers: str, side: int) -> dict[str, float]:
-    """Twenty cluster highlights as PNG, beside saving the same picture twenty times as Pillow does by itself."""
+    """Twenty cluster highlights as PNG, beside saving the scene's picture twenty times as Pillow does by itself."""
     import io
 
     from PIL import Image
 
     from s2dash.clustering import cluster
-    from s2dash.dashboard.pictures import highlight_picture, png_bytes, scene_picture, scene_stretch
+    from s2dash.dashboard.highlights import highlight_overlays
+    from s2dash.dashboard.pictures import scene_picture, scene_stretch
     from s2dash.features import build_features
 
     scene = scene_of(numbers, side, side)
@@ -167,8 +168,7 @@ def step_highlights(numbers: str, side: int) -> dict[str, float]:
     sizes: list[int] = []
 
     def highlights() -> None:
-        made = [png_bytes(highlight_picture(base, clusters.labels, cluster=number)) for number in range(1, 21)]
-        sizes.append(sum(map(len, made)))
+        sizes.append(sum(map(len, highlight_overlays(clusters.labels, range(1, 21)).values())))
 
     def plain() -> None:
         for _ in range(20):

@@ -59,7 +59,11 @@ def names_of(result: RunResult) -> dict[int, str]:
 def cluster_map(result: RunResult, view: ClusterView, names: dict[int, str]) -> None:
     """The clusters over the imagery, and what else the method made, switched off at first."""
     legend = [(names[cluster], view.colours[cluster]) for cluster in names]
-    layers: list[MapLayer] = [*view.base(), view.layer()]
+    picked = st.session_state.get("picked")
+    picked = picked if picked in names else None
+    layers: list[MapLayer] = [*view.base(), view.layer(shown=picked is None)]
+    if picked is not None:
+        layers.append(view.picked_layer(picked))
     for name in PRODUCT_TITLES:
         path = result.kept_files.get(f"{name}.tif")
         if path is None:
@@ -82,6 +86,8 @@ def charts(result: RunResult, names: dict[int, str], colours: dict[int, str]) ->
             [None, *names],
             format_func=lambda cluster: "All alike" if cluster is None else names[cluster],
             label_visibility="collapsed",
+            key="picked",
+            help="Brings out its line here, and its place on the map.",
         )
         means = {cluster: card.mean or card.median for cluster, card in result.cards.items()}
         statistic = "Mean" if all(card.mean for card in result.cards.values()) else "Median"

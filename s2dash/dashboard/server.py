@@ -77,7 +77,7 @@ class Server:
         return self._runs.get(key, lambda: ClusterView(found.clusters, scene))
 
     def _run_key(self, run_id: str) -> tuple[str, int, Changes]:
-        """Changes whenever the run does: by a decision, an edit of the clusters, an answer, or a comparison with another map."""
+        """Changes whenever the run does: by a decision, a cluster edit, an answer, or a comparison with another map."""
         try:
             written = (self.store.run_folder(run_id) / "run.json").stat().st_mtime_ns
         except OSError:

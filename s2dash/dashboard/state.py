@@ -168,7 +168,7 @@ def run_view(found: RunResult) -> ClusterView:
 
 
 def changes() -> Changes:
-    """How many decisions, cluster edits and answers the run that is shown has; asked for before it is opened, for `follow`."""
+    """How much happened to the run that is shown; asked for before it is opened, for `follow`."""
     return workspace().store.changes(run_id() or "")
 
 

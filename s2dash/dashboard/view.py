@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from s2dash.annotation.legend import Legend
 from s2dash.clustering.model import ClusterMap
 from s2dash.colours import UNDECIDED_COLOUR, cluster_colours, scheme_colours
+from s2dash.dashboard.highlights import highlight_overlay
 from s2dash.dashboard.maps import MapLayer, WarpedLabels, label_layer, picture_layer, warp_labels
 from s2dash.dashboard.pictures import (
     Composite,
@@ -134,11 +136,21 @@ class ClusterView:
         """The clusters as they lie on the map."""
         return self._kept.get("warped", lambda: warp_labels(self.clusters.labels, self.clusters.grid))
 
-    def layer(self, *, opacity: float = 0.6) -> MapLayer:
+    def layer(self, *, opacity: float = 0.6, shown: bool = True) -> MapLayer:
         """The clusters as a layer of the map."""
-        return self._kept.get(
+        made = self._kept.get(
             ("layer", opacity), lambda: label_layer("Clusters", self.warped, self.colours, opacity=opacity)
         )
+        return replace(made, shown=shown)
+
+    def picked_layer(self, cluster: int) -> MapLayer:
+        """One cluster picked out, to lie over the imagery."""
+
+        def make() -> MapLayer:
+            encoded = b64encode(highlight_overlay(self.warped.codes, cluster)).decode("ascii")
+            return MapLayer(f"Cluster {cluster}", f"data:image/png;base64,{encoded}", self.warped.bounds)
+
+        return self._kept.get(("picked", cluster), make)
 
     def landcover_layer(self, legend: Legend, *, opacity: float = 0.75, shown: bool = True) -> MapLayer:
         """The clusters in the colours of their classes: what `legend.apply` gives, without its cost."""

@@ -7,11 +7,25 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts.ask_models import ask_models
+from pages.parts.by_hand import by_hand
+from pages.parts.votes import look_again, votes
 from s2dash.annotation.legend import LegendEntry
+from s2dash.annotation.reading import shown
 from s2dash.dashboard import state
-from s2dash.dashboard.labels import FILTERS, ORDERS, chosen_entries, class_areas, class_name, event_lines, votes_line
+from s2dash.dashboard.labels import (
+    FILTERS,
+    ORDERS,
+    answer_line,
+    chosen_entries,
+    class_areas,
+    class_name,
+    event_lines,
+    votes_line,
+)
 from s2dash.dashboard.texts import plain
 from s2dash.dashboard.view import ClusterView, named_legend
+from s2dash.dashboard.vote_tables import reply_facts
 from s2dash.pipeline import RunResult
 from s2dash.workspace import person
 
@@ -58,14 +72,23 @@ def decisions(result: RunResult, run: str) -> None:
 
 def answers(result: RunResult, entry: LegendEntry) -> None:
     """What every annotator said, and the vote."""
-    for answer in entry.answers:
-        second = f", else {class_name(result, answer.second)}" if answer.second is not None else ""
-        text = f"**{plain(answer.annotator)}**: {class_name(result, answer.code)}{second} ({answer.confidence:.0%})"
-        st.progress(answer.confidence, text=text)
-        st.caption(plain(" · ".join(answer.evidence)))
+    for answer in entry.voters:
+        st.progress(answer.confidence, text=answer_line(result, answer))
+        st.caption(plain(" · ".join(answer.evidence) or answer.fault))
     st.caption(plain(votes_line(result, entry)))
     if entry.override is not None:
         st.caption(plain(f"Set by {event_lines(result, entry.override)[1]}"))
+
+
+def replies(entry: LegendEntry) -> None:
+    """What came back word for word, as data."""
+    models = [answer for answer in entry.answers if answer.raw]
+    if models:
+        with st.popover("Replies", icon=":material/data_object:", width="stretch"):
+            for answer in models:
+                st.markdown(f"**{plain(answer.annotator)}**")
+                st.caption(plain(reply_facts(answer)))
+                st.code(shown(answer.raw, 4000), language=None, wrap_lines=True)
 
 
 def override_box(result: RunResult, entry: LegendEntry, run: str) -> None:
@@ -101,6 +124,18 @@ def areas(result: RunResult) -> None:
     st.table(rows, border="horizontal", hide_index=True)
 
 
+def annotators(result: RunResult, run: str) -> None:
+    """Whom to ask, how they voted, and what to ask again."""
+    with st.expander("Ask models", icon=":material/forum:"):
+        names, style, budget = ask_models(result, run)
+    with st.expander("Ask a model yourself", icon=":material/content_paste:"):
+        by_hand(result, run)
+    with st.expander("Votes", icon=":material/how_to_vote:"):
+        votes(result, run)
+    with st.expander("Second look", icon=":material/replay:"):
+        look_again(result, run, names, style, budget)
+
+
 def landcover_map(result: RunResult, view: ClusterView, run: str) -> None:
     """The map as it is named now."""
     layers = [*view.base(), state.kept("landcover", lambda: view.landcover_layer(result.legend))]
@@ -114,7 +149,9 @@ def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: 
     card = result.cards[entry.cluster]
     with st.container(border=True):
         picture, said, decide = st.columns([3, 5, 3], gap="medium")
-        picture.image(view.highlight(entry.cluster), width="stretch")
+        with picture:
+            st.image(view.highlight(entry.cluster), width="stretch")
+            replies(entry)
         with said:
             st.markdown(f"##### {entry.cluster} · {class_name(result, entry.code)}")
             st.caption(f"{card.area_ha:,.1f} ha, {card.share:.1%} of the map · {DECIDED[entry.decided_by]}")
@@ -131,20 +168,22 @@ state.follow(run, seen)
 left, right = st.columns([2, 1], gap="medium")
 with left:
     view = state.run_view(result)
-with right, st.container(border=True):
-    decisions(result, run)
-    areas(result)
+with right:
+    with st.container(border=True):
+        decisions(result, run)
+        areas(result)
+    annotators(result, run)
 show, order, pages = st.columns([3, 2, 3], vertical_alignment="center")
 hidden: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
 picked = show.segmented_control("Show", FILTERS, key="labels_show", default="All", required=True, **hidden)
-shown = chosen_entries(result, show=picked, order=order.selectbox("Order", ORDERS, key="labels_order", **hidden))
+listed = chosen_entries(result, show=picked, order=order.selectbox("Order", ORDERS, key="labels_order", **hidden))
 at = 0
-if len(shown) > ON_A_PAGE:
+if len(listed) > ON_A_PAGE:
     with pages:
-        at = st.pagination(-(-len(shown) // ON_A_PAGE), key=f"labels_page {run} {picked} {len(shown)}") - 1
-for entry in shown[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
+        at = st.pagination(-(-len(listed) // ON_A_PAGE), key=f"labels_page {run} {picked} {len(listed)}") - 1
+for entry in listed[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
     cluster_card(result, view, entry, run)
-if not shown:
+if not listed:
     st.success("No cluster is left here.", icon=":material/check_circle:")
 with left:  # last, so that the new label does not wait for the map
     landcover_map(result, view, run)

@@ -20,8 +20,10 @@ DEMO_TITLE = "Demo: a simulated landscape"
 """Title of the demo run."""
 DEMO_PROJECT = "Demo"
 """Project of the demo run."""
-DEMO_SETTINGS = RunSettings(k=16)
+DEMO_SETTINGS = RunSettings(k=16, annotators=("rules", "replay"))
 """Settings of the demo run."""
+DEMO_SIZE, DEMO_SEED = 512, 0
+"""Side of the demo scene, pixels, and its seed: the one that recorded answers are about."""
 DEMO_DAY = date(2021, 7, 1)
 """Day the demo scene shows."""
 DEMO_CLOUDS = 0.05
@@ -31,7 +33,7 @@ DEMO_FILES = ("scene.tif", "truth.tif")
 
 
 def make_demo_scene(
-    folder: Path, *, size: int = 512, seed: int = 0, progress: Progress | None = None
+    folder: Path, *, size: int = DEMO_SIZE, seed: int = DEMO_SEED, progress: Progress | None = None
 ) -> tuple[SceneRequest, ReferenceSettings]:
     """Write a simulated scene and its truth as files.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from s2dash.annotation.answer import Answer
 from s2dash.annotation.legend import Legend, LegendEvent
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering.edits import ClusterEdit, Kind
@@ -50,8 +52,15 @@ class KeptRuns:
         """
         edits = self.store.changes(run_id).edits
         result = self._read(run_id, edits, self._written(run_id))
-        legend = result.legend.with_history(self.store.events(run_id))
+        legend = self._with_answers(run_id, result.legend).with_history(self.store.events(run_id))
         return result if legend == result.legend else result.with_legend(legend)
+
+    def _with_answers(self, run_id: str, legend: Legend) -> Legend:
+        """A legend with every answer that is kept for its clusters, also one that came after the files were written."""
+        kept = [answer for answer in self.store.answers(run_id) if answer.cluster in legend.clusters]
+        known = {_which(answer) for answer in kept}
+        only_here = [answer for answer in legend.answers if _which(answer) not in known]
+        return replace(legend, answers=(*only_here, *kept))
 
     def scene(self, run_id: str) -> Scene:
         """The scene of a run, opened again from where it was.
@@ -250,6 +259,11 @@ class KeptRuns:
         with suppress(OutputError):  # another process is at it, or nothing can be written: it is shown all the same
             self._write(run_id, result, kept=frozenset(name for name in kept if (folder / name).is_file()))
         return result
+
+
+def _which(answer: Answer) -> tuple[object, ...]:
+    """What tells an answer from every other of its run."""
+    return answer.annotator, answer.cluster, answer.card, answer.prompt, answer.model
 
 
 def person() -> str:

@@ -15,10 +15,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from s2dash.annotation.annotate import AnswerBook, annotate
+from s2dash.annotation.annotate import ask_annotators, asking_notes
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.cards import build_cards
-from s2dash.annotation.legend import Legend, LegendEvent
+from s2dash.annotation.keys import Keys
+from s2dash.annotation.legend import Legend, LegendEvent, build_legend
+from s2dash.annotation.replies import AnswerBook
+from s2dash.annotation.second_look import RoundReport
+from s2dash.annotation.vote import VotingRule
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel, cluster, product_map
 from s2dash.clustering.quality import ClusterQuality, measure_quality
@@ -81,6 +85,8 @@ class RunResult:
     """How good the clusters are; None for runs made before it was measured."""
     edits: EditHistory = field(default_factory=EditHistory)
     """What people did to the clusters since they were fitted."""
+    rounds: tuple[RoundReport, ...] = ()
+    """Feedback rounds: what was asked once more, what that cost and what it changed."""
 
     @property
     def year(self) -> int | None:
@@ -115,7 +121,7 @@ class RunResult:
             self,
             clusters=state.clusters,
             cards=state.cards,
-            legend=state.legend(self.legend.scheme).with_history(events),
+            legend=replace(state.legend(self.legend.scheme), rule=self.legend.rule).with_history(events),
             quality=state.quality,
             edits=edits,
         )
@@ -142,6 +148,7 @@ class RunResult:
             "reference": reference,
             "clustering": dict(self.clusters.settings),
             "edits": self.edits.to_json(),
+            "rounds": [report.to_json() for report in self.rounds],
             "timings_s": {step: round(seconds, 3) for step, seconds in self.timings.items()},
             "peak_memory_mib": peak_memory_mib(),
             "versions": versions(),
@@ -155,6 +162,7 @@ def run_chain(
     reference: ReferenceSettings | None = None,
     request: SceneRequest | None = None,
     book: AnswerBook | None = None,
+    keys: Keys | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Make a land-cover map of a scene, and compare it with a reference if one is given.
@@ -168,6 +176,7 @@ def run_chain(
         reference: The map to compare with.
         request: How the scene was asked for, to be remembered.
         book: Where answers are kept and found again.
+        keys: Of the services that annotators ask; by default those of the environment.
         progress: Where to report, and through which to cancel.
 
     Raises:
@@ -229,18 +238,24 @@ def run_chain(
             clusters, scene, cards=cards, features=features, seed=settings.seed, progress=Stage(watch, 0.82, 0.87)
         )
     with _timed(timings, "annotation"):
-        legend = annotate(
+        asked = ask_annotators(
             clusters,
             scene,
             annotators=settings.annotators,
             scheme=scheme,
             cards=cards,
+            style=settings.style,
+            seed=settings.seed,
+            keys=keys,
             book=book,
+            budget=settings.budget,
             progress=Stage(watch, 0.87, 0.95),
         )
+        rule = VotingRule(settings.voting)
+        legend = build_legend(asked.answers, scheme=scheme, clusters=sorted(cards), rule=rule)
     with _timed(timings, "description"):
         described = describe_scene(scene, valid=clusters.labels)
-    described["notes"] = [*described.get("notes", []), *features.notes, *clusters.notes, *unmade]
+    described["notes"] = [*described.get("notes", []), *features.notes, *clusters.notes, *unmade, *asking_notes(asked)]
     if request is not None:
         described["request"] = request.to_json()
     result = RunResult(

@@ -2,7 +2,8 @@
 
 What costs anything is done for the clusters that changed alone. Annotators are asked only about numbers that are new:
 a sieve or a majority filter moves pixels at the borders of clusters but leaves them what they are, so that nobody is
-asked again because of it, whoever the annotator is and whatever it costs; the cards are measured anew all the same.
+asked again because of it. Models that cost something are never asked here, only where a person asks them. The cards are
+measured anew all the same.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from s2dash.annotation.annotate import AnswerBook, annotate
+from s2dash.annotation.annotate import annotate
 from s2dash.annotation.answer import Answer, ClusterCard
 from s2dash.annotation.cards import build_cards
 from s2dash.annotation.legend import Legend, LegendEntry, LegendEvent
+from s2dash.annotation.registry import is_local
+from s2dash.annotation.replies import AnswerBook
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel
 from s2dash.clustering.edits import ClusterEdit, apply_edit
@@ -188,23 +191,27 @@ def _answers(
     book: AnswerBook | None,
     progress: Progress,
 ) -> tuple[tuple[Answer, ...], list[str]]:
-    """The answers that still stand, and those about new clusters, the only ones that anybody is asked about."""
+    """The answers that still stand, and those about new clusters, which only annotators that cost nothing are asked."""
     standing = [answer for answer in result.legend.answers if answer.cluster in cards]
     new = {cluster: card for cluster, card in cards.items() if cluster not in result.cards}
     if not new:
         return tuple(standing), []
+    local = [name for name in result.settings.annotators if is_local(name)]
+    waits = f"{_listed(sorted(new))} waits for a person to name it, or for models to be asked about it."
+    if not local:
+        return tuple(standing), [waits]
     try:
         named = annotate(
             clusters,
             scene,
-            annotators=result.settings.annotators,
+            annotators=local,
             scheme=result.legend.scheme,
             cards=new,
             book=book,
             progress=progress,
         )
     except AnnotationError as error:  # the edit is a person's own and stands; the person can name what it made too
-        return tuple(standing), [f"{error} So {_listed(sorted(new))} waits for a person to name it."]
+        return tuple(standing), [f"{error} So {waits}"]
     return (*standing, *named.answers), []
 
 

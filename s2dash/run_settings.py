@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2dash.annotation.registry import annotator
+from s2dash.annotation.card_style import DEFAULT_STYLE, card_style
+from s2dash.annotation.registry import check_annotator
+from s2dash.annotation.vote import RuleKind, VotingRule
 from s2dash.clustering import K, check_k, method_entry
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
 from s2dash.progress import Progress
@@ -37,6 +39,12 @@ class RunSettings:
     """Side of the texture window in pixels; 0 for none."""
     annotators: tuple[str, ...] = ("rules",)
     """Who names the clusters."""
+    style: str = DEFAULT_STYLE
+    """Card style: what annotators that look are shown."""
+    budget: float | None = None
+    """Most that the annotators may cost, US dollars; None for no limit."""
+    voting: RuleKind = "majority"
+    """How the annotators' votes count."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the method's own, by name; those not given are at their defaults."""
     model: str = ""
@@ -47,10 +55,12 @@ class RunSettings:
 
         Raises:
             ClusteringError: If the method, K or one of the method's settings is unknown or out of range.
-            AnnotationError: If an annotator is unknown.
+            AnnotationError: If an annotator, the card style or the way of voting is unknown.
         """
         for name in self.annotators:
-            annotator(name)
+            check_annotator(name)
+        card_style(self.style)
+        VotingRule(self.voting)
         entry = method_entry(self.method)
         entry.check_options(self.options)
         if entry.takes_k:

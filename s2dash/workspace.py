@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from s2dash.annotation.keys import Keys
+from s2dash.asked_runs import AskedRuns
 from s2dash.clustering import method_entry
 from s2dash.demo import DEMO_PROJECT, DEMO_SETTINGS, DEMO_TITLE, make_demo_scene
 from s2dash.errors import Cancelled, S2DashError
 from s2dash.export.folder import output_folder
 from s2dash.export.run_files import MODEL, RUN_FILES, earlier_files, write_run
-from s2dash.kept_runs import KeptRuns, person, summary
+from s2dash.kept_runs import person, summary
 from s2dash.pipeline import ReferenceSettings, RunSettings, cluster_quality, run_chain
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.run_edits import run_features
@@ -23,7 +25,7 @@ PROJECT = "My maps"
 """Project of runs that name none."""
 
 
-class Workspace(KeptRuns):
+class Workspace(AskedRuns):
     """One folder with all runs of a person or a team."""
 
     @classmethod
@@ -48,6 +50,7 @@ class Workspace(KeptRuns):
         reference: ReferenceSettings | None = None,
         title: str = "",
         project: str = PROJECT,
+        keys: Keys | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Run the chain and keep the result; what fails or is cancelled leaves a record and no files.
@@ -70,7 +73,9 @@ class Workspace(KeptRuns):
         try:
             book = self.store.answer_book(record.id)
             inner = Stage(watch, 0.02, 0.95)
-            result = run_chain(scene, settings, reference=reference, request=request, book=book, progress=inner)
+            result = run_chain(
+                scene, settings, reference=reference, request=request, book=book, keys=keys, progress=inner
+            )
             watch.report(0.95, "Writing the maps")
             with output_folder(self.store.run_folder(record.id), owns=RUN_FILES) as staging:
                 write_run(result, staging)

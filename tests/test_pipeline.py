@@ -131,7 +131,7 @@ def test_an_annotator_that_fails_leaves_the_others_votes(monkeypatch):
             raise AnnotationError("The model cannot be reached.")
 
     known = {"rules": RulesAnnotator(), "broken": Broken()}
-    monkeypatch.setattr(module, "annotator", known.__getitem__)
+    monkeypatch.setattr(module, "annotator", lambda name, **_: known[name])
     scene, _ = make_patchwork(side=60)
     clusters = cluster(build_features(scene), k=3)
     legend = module.annotate(clusters, scene, annotators=("broken", "rules"))

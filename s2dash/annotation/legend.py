@@ -15,59 +15,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from s2dash.annotation.answer import Answer
-from s2dash.annotation.vote import Vote, vote
+from s2dash.annotation.legend_event import EventKind
+from s2dash.annotation.legend_event import LegendEvent as LegendEvent
+from s2dash.annotation.vote import MAJORITY, Vote, VotingRule, standing, vote
 from s2dash.clustering.model import MAX_CLUSTERS, ClusterMap
 from s2dash.errors import LegendError
 from s2dash.landcover import LandCoverMap
 from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, load_scheme
 
-EventKind = Literal["override", "undo", "redo"]
 DecidedBy = Literal["vote", "confidence", "person", "nobody"]
 
 JSON_VERSION = 1
 """Layout of `Legend.to_json`."""
-
-
-@dataclass(frozen=True)
-class LegendEvent:
-    """Something a person did to a legend."""
-
-    kind: EventKind
-    """`override` sets a class, `undo` takes back the latest override in force, anyone's, and `redo` brings it back."""
-    cluster: int
-    """The cluster it changed; an undo or redo is of an override of this one."""
-    before: int | None
-    """Its class before, None for undecided: for the record, the replay does not use it."""
-    after: int | None
-    """Its class after; None means "set to unknown"."""
-    who: str
-    """The person."""
-    when: datetime
-    """With time zone; kept in UTC, where every moment has one name."""
-    why: str = ""
-    """The reason given."""
-
-    def __post_init__(self) -> None:
-        if self.when.tzinfo is None:
-            raise LegendError(f"The {self.kind} of cluster {self.cluster} has a time without time zone: {self.when}.")
-        object.__setattr__(self, "when", self.when.astimezone(UTC))
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "kind": self.kind,
-            "cluster": self.cluster,
-            "before": self.before,
-            "after": self.after,
-            "who": self.who,
-            "when": self.when.isoformat(),
-            "why": self.why,
-        }
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> LegendEvent:
-        """Back from JSON."""
-        return cls(**{**row, "when": datetime.fromisoformat(row["when"])})
 
 
 @dataclass(frozen=True)
@@ -77,7 +36,7 @@ class LegendEntry:
     cluster: int
     """Cluster number."""
     answers: tuple[Answer, ...]
-    """What the annotators said."""
+    """What the annotators said, oldest first; of each the last votes."""
     vote: Vote
     """What they decided together."""
     code: int | None
@@ -88,6 +47,17 @@ class LegendEntry:
     """Who decided; `person` also where one set it to unknown."""
     override: LegendEvent | None = None
     """The override in force, if any."""
+
+    @property
+    def voters(self) -> tuple[Answer, ...]:
+        """The answers that voted: of each annotator the last that can be used."""
+        return standing(self.answers)
+
+    @property
+    def mixed(self) -> float:
+        """Share of the voters that call the cluster mixed, 0-1."""
+        voters = self.voters
+        return sum(answer.mixed for answer in voters) / len(voters) if voters else 0.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +72,8 @@ class Legend:
     """All answers."""
     events: tuple[LegendEvent, ...] = ()
     """What people did, oldest first; the order is the order in which it was recorded, not that of their clocks."""
+    rule: VotingRule = MAJORITY
+    """How much each answer counts."""
 
     def __post_init__(self) -> None:
         for event in self.events:
@@ -116,12 +88,30 @@ class Legend:
         said: dict[int, list[Answer]] = {cluster: [] for cluster in self.clusters}
         for answer in self.answers:
             said[answer.cluster].append(answer)
-        return {cluster: _entry(cluster, said[cluster], in_force.get(cluster)) for cluster in self.clusters}
+        return {cluster: _entry(cluster, said[cluster], in_force.get(cluster), self.rule) for cluster in self.clusters}
 
     @property
     def queue(self) -> tuple[int, ...]:
         """Clusters that a person must decide: tied, without any vote, or set to unknown."""
         return tuple(cluster for cluster, entry in self.entries.items() if entry.code is None)
+
+    @property
+    def disputed(self) -> tuple[int, ...]:
+        """Clusters that a person should look at, the most doubtful first.
+
+        Those without a class, then those on whose class the annotators differ or that one of them calls mixed: the
+        smaller the lead of the winner, the more say mixed, the less sure they are, the earlier. What a person set to a
+        class, and what all agree on, is not among them.
+        """
+        doubtful = [
+            entry
+            for entry in self.entries.values()
+            if entry.code is None or (entry.override is None and (entry.vote.margin < 1.0 or entry.mixed > 0.0))
+        ]
+        doubtful.sort(
+            key=lambda entry: (entry.code is not None, entry.vote.margin, -entry.mixed, entry.confidence, entry.cluster)
+        )
+        return tuple(entry.cluster for entry in doubtful)
 
     @property
     def history(self) -> tuple[LegendEvent, ...]:
@@ -226,6 +216,7 @@ class Legend:
             "version": JSON_VERSION,
             "scheme": self.scheme.name,
             "clusters": list(self.clusters),
+            "rule": self.rule.to_json(),
             "queue": list(self.queue),
             "entries": [self._entry_json(entry) for entry in self.entries.values()],
             "answers": [answer.model_dump(mode="json") for answer in self.answers],
@@ -252,8 +243,9 @@ class Legend:
                 clusters=tuple(table["clusters"]),
                 answers=tuple(Answer.model_validate(answer) for answer in table["answers"]),
                 events=tuple(LegendEvent.from_json(event) for event in table["events"]),
+                rule=VotingRule.from_json(table.get("rule", {})),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LegendError(f"This is no legend that can be read: {error}.") from error
 
     @cached_property
@@ -299,18 +291,27 @@ class Legend:
             "decided_by": entry.decided_by,
             "margin": entry.vote.margin,
             "tally": {
-                str(code): {"count": one.count, "confidence": one.confidence} for code, one in entry.vote.tally.items()
+                str(code): {"count": one.count, "confidence": one.confidence, "strength": one.strength}
+                for code, one in entry.vote.tally.items()
             },
         }
 
 
-def build_legend(answers: Sequence[Answer], *, scheme: ClassScheme, clusters: ClusterMap | Iterable[int]) -> Legend:
+def build_legend(
+    answers: Sequence[Answer],
+    *,
+    scheme: ClassScheme,
+    clusters: ClusterMap | Iterable[int],
+    rule: VotingRule = MAJORITY,
+) -> Legend:
     """A legend without any human decision yet.
 
     Args:
-        answers: Of all annotators about all clusters; every answer is one vote.
+        answers: Of all annotators about all clusters, oldest first; of several by one annotator about one cluster the
+            last votes.
         scheme: The classes the answers are in.
         clusters: The map, or the cluster numbers: each gets an entry, and those without an answer wait in the queue.
+        rule: How much each answer counts.
 
     Raises:
         LegendError: If an answer is about a cluster that there is not, or in a class that the scheme does not have.
@@ -330,11 +331,11 @@ def build_legend(answers: Sequence[Answer], *, scheme: ClassScheme, clusters: Cl
                     f"{answer.annotator!r} answered {code} for cluster {answer.cluster}, which the scheme "
                     f"{scheme.name!r} does not have. Normalise answers to the scheme first."
                 )
-    return Legend(scheme=scheme, clusters=present, answers=tuple(answers))
+    return Legend(scheme=scheme, clusters=present, answers=tuple(answers), rule=rule)
 
 
-def _entry(cluster: int, answers: list[Answer], override: LegendEvent | None) -> LegendEntry:
-    voted = vote(answers)
+def _entry(cluster: int, answers: list[Answer], override: LegendEvent | None, rule: VotingRule) -> LegendEntry:
+    voted = vote(standing(answers), rule=rule)
     if override is None:
         return LegendEntry(cluster, tuple(answers), voted, voted.code, voted.confidence, voted.decided_by)
     sure = 0.0 if override.after is None else 1.0

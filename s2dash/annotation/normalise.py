@@ -3,6 +3,15 @@
 A term counts only when every word of it is accounted for: it names one class by code, key, name or synonym, in English
 or Ukrainian, and what is left over are words that change nothing ("class", "the", "dense"). One word that is not known,
 a negation, or two classes in one term make it unknown.
+
+A word that is not known may be a known one misspelt: then it counts as that one, if it begins with the same letter
+("undeveloped" is not "developed" misspelt), is at least `LEAST_SIMILARITY` like it, and every known word it is so like
+leads to the same class. The bound was measured with `python benchmarks/normaliser.py`; measure it again when words or
+rules change. Over 9,850 misspelt names and synonyms of all schemes the step understands 32 % of those with a letter
+missing, 39 % doubled, 27 % swapped, 26 % mistaken and 7 % with two errors (without it 8, 0, 0, 2 and 3 %), and names a
+wrong class for none that would be unknown without it. Of 253 words chosen because they look like a class and are none
+it takes 2 for one ("developer", "topical forest"), of 40,000 drawn from an English and a Ukrainian word list 4. At 0.84
+it would understand about 10 points more, and take 6 and 14.
 """
 
 from __future__ import annotations
@@ -11,17 +20,24 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from typing import Literal
 
+from s2dash.annotation.spelling import similar
 from s2dash.errors import SchemeError
-from s2dash.schemes import ClassScheme
+from s2dash.schemes import ClassScheme, load_scheme, scheme_names
 
-How = Literal["code", "key", "name", "synonym", "stem", "unknown"]
+How = Literal["code", "key", "name", "synonym", "stem", "fuzzy", "unknown"]
 
 LONGEST_TERM = 120
 """Characters; a longer text is a story, not a term, and is not looked at."""
 LONGEST_PHRASE = 6
 """Words in the longest phrase that is looked up; more than any synonym has."""
+LEAST_SIMILARITY = 0.875
+"""Share of a word's letters that have to be right: one error in eight letters."""
+MOST_MISSPELT = 2
+"""Words of one term that may be misspelt."""
 
 
 def _word_set(text: str) -> frozenset[str]:
@@ -67,7 +83,7 @@ class Normalised:
     code: int | None
     """Class code; None is "unknown"."""
     how: How
-    """By what it was recognised: the number, the key, a name, a synonym, or any of these after stemming."""
+    """By what it was recognised: the number, the key, a name, a synonym, any of these after stemming or misspelt."""
 
 
 UNKNOWN = Normalised(None, "unknown")
@@ -82,21 +98,31 @@ class _Index:
     """By the folded phrase; only phrases that belong to one class."""
     stems: Mapping[str, int]
     """Class code by the joined stems of a phrase; only stems that belong to one class."""
+    words: frozenset[str]
+    """Every word of every phrase."""
 
 
 _indices: dict[int, tuple[ClassScheme, _Index]] = {}
 
 
-def normalise(term: str | None, scheme: ClassScheme, *, synonyms: Mapping[str, int] | None = None) -> Normalised:
+def normalise(
+    term: str | None,
+    scheme: ClassScheme,
+    *,
+    synonyms: Mapping[str, int] | None = None,
+    least: float = LEAST_SIMILARITY,
+) -> Normalised:
     """The class a free-text term names.
 
-    Case, accents, hyphens, punctuation, articles and plurals do not matter, nor do inflections of Ukrainian.
+    Case, accents, hyphens, punctuation, articles and plurals do not matter, nor do inflections of Ukrainian, nor a
+    typing error in a long word.
 
     Args:
         term: For example `Cropland`, `arable lands`, `class 40`, `Cropland (40)`, `рілля`. None, an empty text and
             anything above `LONGEST_TERM` characters are unknown.
         scheme: The closed list of classes.
         synonyms: More words → class code, which go before the scheme's own.
+        least: How like a known word an unknown one has to be to count as it misspelt, 0-1; 1 for never.
 
     Returns:
         The class, or unknown where the term names none, two, or says "not".
@@ -130,7 +156,7 @@ def normalise(term: str | None, scheme: ClassScheme, *, synonyms: Mapping[str, i
     words = _without_loose_ends([word for word in words if not word.isdecimal()])
     if len(numbers) > 1 or any(number not in scheme for number in numbers):
         return UNKNOWN
-    named = _named(words, index, own)
+    named = _named(words, index, own) or _named_misspelt(words, index, own, least)
     if named is None:
         return UNKNOWN
     if not numbers:
@@ -172,6 +198,24 @@ def _named(words: list[str], index: _Index, own: Mapping[str, int]) -> Normalise
     return Normalised(found.pop(), "stem") if found else UNKNOWN
 
 
+def _named_misspelt(words: list[str], index: _Index, own: Mapping[str, int], least: float) -> Normalised | None:
+    """The one class that the words name if those that are not known are known ones misspelt; None if there is none."""
+    known = index.words | _words_of_all_schemes() | {word for phrase in own for word in phrase.split()}
+    strange = [word for word in words if word not in known and _stem_word(word) not in index.stems]
+    if not 1 <= len(strange) <= MOST_MISSPELT:
+        return None
+    likes = {
+        word: [other for other in known if other[0] == word[0] and similar(word, other, least=least)]
+        for word in strange
+    }
+    codes: set[int | None] = set()
+    for meant in product(*(likes.get(word, [word]) for word in words)):
+        named = None if _NEGATIONS.intersection(meant) else _named(list(meant), index, own)
+        codes.add(None if named is None else named.code)
+    code = codes.pop() if len(codes) == 1 else None
+    return None if code is None else Normalised(code, "fuzzy")
+
+
 def _without_loose_ends(words: list[str]) -> list[str]:
     """The words without connectors at either end, which a number beside them leaves behind."""
     while words and words[0] in _CONNECTORS:
@@ -204,7 +248,15 @@ def _build_index(scheme: ClassScheme) -> _Index:
     return _Index(
         exact={phrase: meaning for phrase, meaning in exact.items() if phrase and len(owners[phrase]) == 1},
         stems={stem: min(codes) for stem, codes in stem_owners.items() if stem and len(codes) == 1},
+        words=frozenset(word for phrase in owners for word in phrase.split()),
     )
+
+
+@cache
+def _words_of_all_schemes() -> frozenset[str]:
+    """Words that are spelt right whatever the scheme, and so are never another word misspelt."""
+    words = (word for name in scheme_names() for word in _index(load_scheme(name)).words)
+    return frozenset(words) | _FILLERS | _CONNECTORS | _NEGATIONS
 
 
 def _phrases(scheme: ClassScheme) -> Iterator[tuple[int, How, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from s2dash.cli.output import Console, add_output_options
 from s2dash.cli.run import show
-from s2dash.demo import DEMO_FILES, DEMO_SETTINGS, made_by_demo, make_demo_scene
+from s2dash.demo import DEMO_FILES, DEMO_SEED, DEMO_SETTINGS, DEMO_SIZE, made_by_demo, make_demo_scene
 from s2dash.export.folder import output_folder
 from s2dash.export.run_files import earlier_files, write_run
 from s2dash.pipeline import run_chain
@@ -20,8 +20,8 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("demo", help="simulate a scene, map it and check the map against the simulated truth")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scene and the results")
-    parser.add_argument("--size", type=int, default=512, help="side of the scene, pixels (default 512)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same landscape")
+    parser.add_argument("--size", type=int, default=DEMO_SIZE, help="side of the scene, pixels (default 512)")
+    parser.add_argument("--seed", type=int, default=DEMO_SEED, help="same seed, same landscape")
     add_output_options(parser)
     parser.set_defaults(handler=handle)
 
@@ -32,8 +32,10 @@ def handle(options: argparse.Namespace, console: Console) -> None:
     request, reference = make_demo_scene(
         options.out, size=options.size, seed=options.seed, progress=Stage(console, 0.0, 0.3)
     )
+    recorded = (options.size, options.seed) == (DEMO_SIZE, DEMO_SEED)
+    settings = DEMO_SETTINGS if recorded else replace(DEMO_SETTINGS, annotators=("rules",))
     result = run_chain(
-        request.load(), DEMO_SETTINGS, reference=reference, request=request, progress=Stage(console, 0.3, 1.0)
+        request.load(), settings, reference=reference, request=request, progress=Stage(console, 0.3, 1.0)
     )
     with output_folder(options.out, owns=owned) as staging:
         result = replace(result, name="demo")

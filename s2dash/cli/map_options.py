@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
+from s2dash.annotation.registry import annotator_names
 from s2dash.errors import ReferenceMapError
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
 from s2dash.run_settings import ReferenceSettings, RunSettings
@@ -39,6 +41,22 @@ def map_settings(options: argparse.Namespace) -> RunSettings:
 def names_in(text: str) -> tuple[str, ...]:
     """Names given by comma."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def add_annotator_options(parser: argparse.ArgumentParser) -> None:
+    """Add who names the clusters, what they are shown, what they may cost, and how their votes count."""
+    names = parser.add_argument_group("names")
+    known = ", ".join(annotator_names())
+    names.add_argument(
+        "--annotators",
+        default="rules",
+        help=f"who names the clusters, by comma: {known}, or a file of recorded answers",
+    )
+    names.add_argument("--style", default=DEFAULT_STYLE, help=f"what models are shown: {', '.join(load_card_styles())}")
+    names.add_argument("--budget", type=float, metavar="DOLLARS", help="stop asking models before it costs more")
+    names.add_argument(
+        "--voting", default="majority", choices=("majority", "confidence"), help="how the annotators' votes count"
+    )
 
 
 def add_reference_options(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from s2dash.annotation.registry import annotator_names
-from s2dash.cli.map_options import add_map_options, add_reference_options, map_settings, names_in, reference_from
+from s2dash.cli.map_options import (
+    add_annotator_options,
+    add_map_options,
+    add_reference_options,
+    map_settings,
+    names_in,
+    reference_from,
+)
 from s2dash.cli.output import Console, add_output_options, share_text
 from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS, method_entry
@@ -39,9 +45,7 @@ def add_parser(commands: Any) -> None:
         help="a setting of the method's own, e.g. eps=0.4; `python -m s2dash methods` lists them",
     )
     method.add_argument("--model", type=Path, metavar="FILE", help="apply the model.npz of another run; fits none")
-    method.add_argument(
-        "--annotators", default="rules", help=f"who names the clusters, by comma: {', '.join(annotator_names())}"
-    )
+    add_annotator_options(parser)
     add_reference_options(parser)
     add_output_options(parser)
     parser.set_defaults(handler=handle)
@@ -68,6 +72,9 @@ def settings_from(options: argparse.Namespace) -> RunSettings:
         method=options.method,
         k=options.k,
         annotators=names_in(options.annotators),
+        style=options.style,
+        budget=options.budget,
+        voting=options.voting,
         options=options_from(options.option, method=options.method),
         model=str(options.model or ""),
     )
@@ -121,8 +128,8 @@ def show(result: RunResult, console: Console, *, out: Path, files: list[str]) ->
     )
     if report:
         show_agreement(report, console)
-    for note in result.clusters.notes:
-        console.line(note)
+    for note in result.scene.get("notes", result.clusters.notes):
+        console.line(str(note))
     if result.scene.get("kind") == "simulated":
         console.line("The scene is simulated: not a real place.")
     console.line(f"Written to {out}: {', '.join(files)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from s2dash.annotation.answer import Answer
 from s2dash.annotation.legend import LegendEntry, LegendEvent
+from s2dash.dashboard.texts import plain
 from s2dash.pipeline import RunResult
 
 FILTERS = ("All", "Waiting", "Changed")
 """Which clusters to show: all, those a person must decide, those a person decided."""
-ORDERS = ("By number", "Largest first", "Least sure first")
+ORDERS = ("By number", "Largest first", "Least sure first", "Disputed first")
 """In which order."""
 
 
@@ -33,6 +35,9 @@ def chosen_entries(result: RunResult, *, show: str, order: str) -> list[LegendEn
         entries.sort(key=lambda entry: -result.cards[entry.cluster].pixels)
     elif order == "Least sure first":
         entries.sort(key=lambda entry: entry.confidence)
+    elif order == "Disputed first":
+        place = {cluster: rank for rank, cluster in enumerate(result.legend.disputed)}
+        entries.sort(key=lambda entry: place.get(entry.cluster, len(place)))
     return entries
 
 
@@ -51,6 +56,18 @@ def event_lines(result: RunResult, event: LegendEvent) -> tuple[str, str]:
     change = f"{event.cluster}: {class_name(result, event.before)} → {class_name(result, event.after)}"
     why = f" ({event.why})" if event.why else ""
     return f"{event.kind} {change}", f"{event.who}, {event.when:%d %b %Y, %H:%M} UTC{why}"
+
+
+def answer_line(result: RunResult, answer: Answer) -> str:
+    """What an annotator said of a cluster, in Markdown."""
+    second = f", else {class_name(result, answer.second)}" if answer.second is not None else ""
+    notes = [
+        f"{answer.confidence:.0%}",
+        *(["mixed"] if answer.mixed else []),
+        *(["recorded"] if answer.recorded else []),
+    ]
+    name = "no usable reply" if answer.fault else f"{class_name(result, answer.code)}{second}"
+    return f"**{plain(answer.annotator)}**: {plain(name)} ({', '.join(notes)})"
 
 
 def votes_line(result: RunResult, entry: LegendEntry) -> str:

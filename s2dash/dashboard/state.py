@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
+from s2dash.annotation.keys import Keys
 from s2dash.dashboard.assets import find_assets
 from s2dash.dashboard.maps import MapLayer, scene_map
 from s2dash.dashboard.server import Server
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 """Folder of `app.py`."""
+KEY_FIELD = "key of "
+"""What the names of the fields for keys begin with; the rest is the key's own name."""
 _running = threading.local()  # a rerun, its page included, is one thread
 _PATIENCE = 3.0
 """How long a page waits for a scene to be opened before it shows the progress instead, s."""
@@ -178,6 +181,15 @@ def follow(chosen: str, seen: Changes) -> None:
     with suppress(StoreError):
         if workspace().store.changes(chosen) != seen:
             st.rerun()
+
+
+def keys() -> Keys:
+    """The services' keys: of the environment, `.streamlit/secrets.toml`, and this session, which alone holds those."""
+    kept: dict[Any, Any] = dict(st.secrets) if st.secrets.load_if_toml_exists() else {}
+    fields = {str(name): value for name, value in st.session_state.items() if str(name).startswith(KEY_FIELD)}
+    typed = {name.removeprefix(KEY_FIELD): value for name, value in fields.items()}
+    texts = {name: value for name, value in (*kept.items(), *typed.items()) if isinstance(value, str) and value.strip()}
+    return Keys.from_environment().with_values(texts)
 
 
 # ---- the present scene

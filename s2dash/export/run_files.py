@@ -13,6 +13,7 @@ from typing import Any
 
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.legend import Legend
+from s2dash.annotation.second_look import RoundReport
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering.methods import PRODUCTS
 from s2dash.clustering.model import ClusterMap
@@ -233,6 +234,7 @@ def read_run(folder: Path) -> RunResult:
             name=run.get("name", ""),
             quality=_read_quality(folder / QUALITY),
             edits=EditHistory.from_json(run.get("edits", [])),
+            rounds=tuple(RoundReport.from_json(row) for row in run.get("rounds", [])),
             kept_files={name: folder / name for name in (MODEL, *PRODUCT_FILES.values()) if (folder / name).is_file()},
         )
     except StoreError:

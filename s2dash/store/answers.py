@@ -7,13 +7,16 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from s2dash.annotation.answer import Answer
+from s2dash.annotation.provider import ModelReply
+from s2dash.annotation.replies import ReplyKey
 from s2dash.errors import StoreError
 from s2dash.export.json_values import json_value
 from s2dash.store import tables
-from s2dash.store.part import StorePart, now
+from s2dash.store.part import now
+from s2dash.store.replies import Replies
 
 
-class Answers(StorePart):
+class Answers(Replies):
     """What annotators said, across runs."""
 
     def save_answer(self, run_id: str, answer: Answer) -> Answer:
@@ -75,7 +78,7 @@ class Answers(StorePart):
 
 
 class RunAnswers:
-    """The answers of a workspace as `annotate` uses them for one run."""
+    """The answers and replies of a workspace as `annotate` uses them for one run; safe from several threads at once."""
 
     def __init__(self, answers: Answers, run_id: str) -> None:
         self._answers = answers
@@ -88,6 +91,14 @@ class RunAnswers:
     def keep(self, answer: Answer) -> None:
         """Keep an answer, new or found again, for the run."""
         self._answers.save_answer(self._run_id, answer)
+
+    def find_reply(self, key: ReplyKey, ask: int) -> ModelReply | None:
+        """An earlier reply to the same question by the same model, from any run."""
+        return self._answers.find_reply(key, ask)
+
+    def keep_reply(self, key: ReplyKey, ask: int, reply: ModelReply) -> None:
+        """Keep a reply that the run received."""
+        self._answers.save_reply(self._run_id, key, ask, reply)
 
 
 def _answers_by(*, card: str, prompt: str, model: str) -> Select[Any]:

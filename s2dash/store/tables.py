@@ -24,7 +24,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one with every change of a table; a newer workspace is refused, an older one is brought up to date."""
 
 
@@ -113,6 +113,24 @@ run_answers = Table(
     Column("cluster", Integer, nullable=False),
     Column("annotator", Text, nullable=False),
     UniqueConstraint("run_id", "answer_id", "cluster", "annotator"),
+)
+
+# What models wrote, word for word, kept before anybody reads it; outlives the run that asked, as answers do.
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("card", String(200), nullable=False),
+    Column("prompt", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("ask", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("usage", JSON, nullable=False),
+    Column("stop", String(20), nullable=False),
+    Column("served", Text, nullable=False),
+    Column("saved", UTCTime, nullable=False),
+    Column("run_id", ForeignKey("runs.id", ondelete="SET NULL"), index=True),
+    UniqueConstraint("card", "prompt", "model", "ask"),
 )
 
 events = Table(

@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from s2dash.annotation.answer import Answer
 from s2dash.annotation.legend import Legend, LegendEvent, build_legend
+from s2dash.annotation.vote import VotingRule
 from s2dash.clustering.model import ClusterMap
 from s2dash.errors import LegendError
 from s2dash.schemes import UNDECIDED, load_scheme
@@ -276,3 +277,51 @@ def test_replay_and_snapshots_agree(todo: list[tuple[str, int, int | None, str, 
 def test_what_is_no_legend_is_refused(table: dict[str, object]) -> None:
     with pytest.raises(LegendError):
         Legend.from_json(table)
+
+
+def test_an_annotator_asked_again_has_one_vote_and_all_it_said_is_kept() -> None:
+    said = [answer(1, 80), answer(1, 90, 0.7, "other"), answer(1, 90, 0.9, "third"), answer(1, 90, 0.4)]
+    entry = build_legend(said, scheme=SCHEME, clusters=[1]).entries[1]
+    assert (entry.code, entry.vote.tally[90].count, len(entry.vote.tally)) == (90, 3, 1)
+    assert entry.answers == tuple(said)
+    assert entry.voters == (said[3], said[1], said[2])
+
+
+def test_the_rule_decides_and_is_kept() -> None:
+    said = [answer(1, 80, 0.3), answer(1, 80, 0.3, "other"), answer(1, 90, 0.9, "third")]
+    by_count = build_legend(said, scheme=SCHEME, clusters=[1])
+    by_record = build_legend(said, scheme=SCHEME, clusters=[1], rule=VotingRule("record", {"third": 3.0}))
+    assert (by_count.entries[1].code, by_record.entries[1].code) == (80, 90)
+    assert Legend.from_json(json.loads(json.dumps(by_record.to_json()))) == by_record
+    assert by_record.override(1, 10, who="Olena").undo(who="Olena").entries == by_record.entries
+
+
+def test_a_legend_from_before_there_were_rules_goes_by_majority() -> None:
+    table = {name: value for name, value in legend().to_json().items() if name != "rule"}
+    assert Legend.from_json(table) == legend()
+    with pytest.raises(LegendError, match="no voting rule"):
+        Legend.from_json(table | {"rule": {"kind": "loudest"}})
+    with pytest.raises(LegendError, match="can be read"):
+        Legend.from_json(table | {"rule": {"kind": "record", "weights": 3}})
+
+
+def test_the_most_doubtful_come_first_and_what_is_certain_is_left_out() -> None:
+    said = [
+        *(answer(1, 80, who=who) for who in "abc"),  # all agree
+        answer(2, 40, who="a"), answer(2, 40, who="b"), answer(2, 30, who="c"),  # two of three
+        answer(3, 10, who="a"), answer(3, 10, who="b").model_copy(update={"mixed": True}), answer(3, 10, who="c"),
+        answer(4, 10, 0.9, who="a"), answer(4, 20, 0.2, who="b"),  # a tie that confidence broke
+        answer(5, 10, 0.5, who="a"), answer(5, 20, 0.5, who="b"),  # a tie
+        answer(6, 10, who="a"), answer(6, 20, who="b"),
+    ]  # fmt: skip
+    built = build_legend(said, scheme=SCHEME, clusters=range(1, 8)).override(6, 10, who="Olena")
+    assert built.disputed == (5, 7, 4, 2, 3)
+    assert built.queue == (5, 7)
+    assert set(built.override(1, None, who="Olena").disputed[:3]) == {1, 5, 7}
+
+
+@given(some_answers)
+def test_everything_in_the_queue_is_disputed_and_first(given_answers: list[Answer]) -> None:
+    built = build_legend(given_answers, scheme=SCHEME, clusters=range(1, 5))
+    assert set(built.disputed[: len(built.queue)]) == set(built.queue)
+    assert len(set(built.disputed)) == len(built.disputed)

@@ -1,0 +1,127 @@
+"""Asking models about the clusters of the run that is shown: whom, at what price, and what leaves the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
+from s2dash.annotation.catalogue import ModelEntry
+from s2dash.annotation.registry import LOCAL
+from s2dash.dashboard import state
+from s2dash.dashboard.texts import plain
+from s2dash.dashboard.vote_tables import estimate_rows
+from s2dash.pipeline import RunResult
+
+KEEP: dict[str, Any] = {"persist_state": "session"}
+TITLES = {"rules": "Rules (offline)", "replay": "Recorded answers (offline)"}
+
+
+def ask_models(result: RunResult, run: str) -> tuple[list[str], str, float | None]:
+    """The panel; whom to ask, what they are shown, and what it may cost."""
+    names: list[str] = []
+    style, budget = DEFAULT_STYLE, None
+    with state.said():
+        catalogue = state.workspace().catalogue()
+        names = who(catalogue)
+        style = card_style_box()
+        missing_keys(catalogue, names)
+        budget = budget_box(catalogue, names)
+        if not names:
+            st.caption("Each model is shown every cluster by itself. Its answers become votes beside those there are.")
+            return names, style, budget
+        cost(run, names, style, [catalogue[name] for name in names if name in catalogue])
+        label = f"Ask about {len(result.cards)} clusters"
+        blocked = state.busy() or not any(name in LOCAL or usable(catalogue[name]) for name in names)
+        if st.button(label, type="primary", icon=":material/forum:", disabled=blocked, width="stretch"):
+            begin(run, names, style, budget)
+            st.rerun()
+    return names, style, budget
+
+
+def begin(run: str, names: list[str], style: str, budget: float | None) -> None:
+    """Ask in the background; every answer is kept the moment it arrives."""
+    space, keys = state.workspace(), state.keys()
+    state.start_job(
+        f"Asking {' and '.join(names)}",
+        lambda progress: space.ask(run, names, keys=keys, style=style, budget=budget, progress=progress),
+    )
+
+
+def who(catalogue: Mapping[str, ModelEntry]) -> list[str]:
+    """Whom to ask."""
+    titles = TITLES | {name: entry.title for name, entry in catalogue.items()}
+    state.seed("ask_who", [], options=list(titles))
+    chosen: list[str] = st.multiselect(
+        "Models",
+        list(titles),
+        format_func=lambda name: plain(titles[name]),
+        key="ask_who",
+        placeholder="Choose models",
+        **KEEP,
+    )
+    return chosen
+
+
+def card_style_box() -> str:
+    """What they are shown."""
+    styles = load_card_styles()
+    state.seed("ask_style", DEFAULT_STYLE, options=list(styles))
+    chosen = st.selectbox(
+        "They are shown",
+        list(styles),
+        format_func=lambda name: styles[name].title,
+        key="ask_style",
+        help=styles[st.session_state["ask_style"]].summary,
+        **KEEP,
+    )
+    return str(chosen)
+
+
+def usable(entry: ModelEntry) -> bool:
+    """Whether the model's key is there, or needs not be."""
+    return not entry.key_required or state.keys().get(entry.key_name) is not None
+
+
+def missing_keys(catalogue: Mapping[str, ModelEntry], names: list[str]) -> None:
+    """A field for every key that is not there; what is typed stays in this session and goes nowhere else."""
+    for name in names:
+        entry = catalogue.get(name)
+        if entry is None or not entry.key_name:
+            continue
+        field = f"{state.KEY_FIELD}{entry.key_name[0]}"
+        if state.keys().get(entry.key_name) is None or st.session_state.get(field):
+            st.text_input(
+                f"Key of {entry.title}" + ("" if entry.key_required else " (optional)"),
+                type="password",
+                key=field,
+                placeholder=entry.key_name[0],
+                help="Kept in this browser session only: never stored, logged or exported.",
+                **KEEP,
+            )
+
+
+def budget_box(catalogue: Mapping[str, ModelEntry], names: list[str]) -> float | None:
+    """The most it may cost; not asked for where nothing costs anything."""
+    if all(name in LOCAL or catalogue[name].free for name in names):
+        return None
+    return float(
+        st.number_input("Stop before it costs more than, US$", 0.0, 1000.0, 1.0, 0.5, key="ask_budget", **KEEP)
+    )
+
+
+def cost(run: str, names: list[str], style: str, entries: list[ModelEntry]) -> None:
+    """What asking would send and cost, before anything is sent."""
+    space = state.workspace()
+    with st.spinner("Counting what would be sent …"):
+        found = state.kept(f"estimate {names} {style}", lambda: space.estimate(run, names, style=style))
+    if not found.models:
+        return
+    st.table(estimate_rows(found), border="horizontal", hide_index=True)
+    st.caption("  \n".join(plain(f"{entry.title}: {entry.price_words}") for entry in entries))
+    if found.leaves:
+        with st.expander("What leaves this machine", icon=":material/upload:"):
+            for sentence in found.leaves:
+                st.markdown(f"- {plain(sentence)}")

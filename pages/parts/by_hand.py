@@ -1,0 +1,78 @@
+"""Asking any model by hand: the question of one cluster to take away, and a place to paste the answer."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import streamlit as st
+
+from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
+from s2dash.annotation.question_text import question_text
+from s2dash.dashboard import state
+from s2dash.dashboard.labels import class_name
+from s2dash.dashboard.texts import plain
+from s2dash.pipeline import RunResult
+
+KEEP: dict[str, Any] = {"persist_state": "session"}
+
+
+def take(run: str, cluster: int, style: str) -> None:
+    """Take a pasted answer in, before anything is drawn anew."""
+    now = st.session_state
+    with state.said(later=True):
+        answer = state.workspace().paste(
+            run, cluster, now[f"pasted {cluster}"], name=now.get("asked_by_hand") or "by hand", style=style
+        )
+        now[f"pasted {cluster}"] = ""
+        now["took"] = (cluster, answer.code)
+
+
+def by_hand(result: RunResult, run: str) -> None:
+    """The panel."""
+    st.caption("Take the question to any assistant that can see pictures, and bring its answer back.")
+    left, right = st.columns(2)
+    cluster = left.selectbox("Cluster", list(result.cards), key="hand_cluster")
+    styles = load_card_styles()
+    state.seed("hand_style", DEFAULT_STYLE, options=list(styles))
+    titles = {name: style.title for name, style in styles.items()}
+    style = right.selectbox("It is shown", list(titles), format_func=titles.__getitem__, key="hand_style", **KEEP)
+    if st.toggle("Draw the question", key="hand_draw", help="Takes a few seconds for the first cluster."):
+        with state.said():
+            question_box(run, cluster, style)
+    st.text_input("Which model answered", key="asked_by_hand", placeholder="e.g. Claude in the browser", **KEEP)
+    st.text_area("Its answer", key=f"pasted {cluster}", placeholder='{"land_cover": …}', height=120)
+    filled = bool(st.session_state.get(f"pasted {cluster}", "").strip())
+    wide: dict[str, Any] = {"width": "stretch", "on_click": take, "args": (run, cluster, style)}
+    st.button("Take the answer", icon=":material/download:", disabled=not filled, **wide)
+    if (took := st.session_state.pop("took", None)) is not None:
+        st.success(f"Cluster {took[0]}: {class_name(result, took[1])} is taken in as a vote.", icon=":material/check:")
+
+
+def question_box(run: str, cluster: int, style: str) -> None:
+    """The question as any model would get it."""
+    with st.spinner("Drawing the clusters …"):
+        question = state.workspace().question(run, cluster, style=style)
+    asked = question_text(question)
+    st.download_button(
+        "Pictures and question (ZIP)",
+        zipped(question, asked),
+        file_name=f"cluster-{cluster}-{style}.zip",
+        mime="application/zip",
+        icon=":material/folder_zip:",
+        width="stretch",
+    )
+    for picture in question.exhibit.pictures if question.exhibit else ():
+        st.image(picture.png, caption=plain(picture.caption), width="stretch")
+    st.code(f"{asked.system}\n\n{asked.text}", language=None, wrap_lines=True)
+
+
+def zipped(question: Any, asked: Any) -> bytes:
+    """Pictures and text of a question in one file; the same question gives the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, picture in enumerate(question.exhibit.pictures, start=1):
+            archive.writestr(zipfile.ZipInfo(f"{number}-{picture.key}.png"), picture.png)
+        archive.writestr(zipfile.ZipInfo("question.txt"), f"{asked.system}\n\n{asked.text}\n")
+    return out.getvalue()

@@ -15,6 +15,7 @@ from s2dash.dashboard.files import person_path
 from s2dash.dashboard.pictures import DISAGREEMENT_LEGEND
 from s2dash.dashboard.texts import comparison, plain
 from s2dash.dashboard.view import disagreement_layer, named_legend, reference_layer
+from s2dash.naming_scores import naming_scores
 from s2dash.pipeline import ReferenceSettings, RunResult
 from s2dash.reference import Reference
 
@@ -90,6 +91,31 @@ def scores(report: dict[str, Any], reference: Reference, *, simulated: bool) -> 
         st.caption(plain(note))
 
 
+def naming(result: RunResult) -> None:
+    """Every annotator by itself, shown which cards."""
+    found = state.kept("naming", lambda: naming_scores(result))
+    if not found:
+        return
+    st.subheader("Who names best")
+    ceiling = result.agreement.ceiling.overall if result.agreement and result.agreement.ceiling else None
+    rows = [
+        {
+            "Annotator": one.annotator,
+            "Model": one.model,
+            "Shown": one.style or "figures",
+            "Named": f"{one.answered} of {one.asked}",
+            "Overall agreement": one.overall,
+            "Of the ceiling": one.overall / ceiling if ceiling else None,
+            "Mean IoU": one.miou,
+        }
+        for one in found
+    ]
+    share = st.column_config.NumberColumn(format="%.3f")
+    columns = dict.fromkeys(("Overall agreement", "Of the ceiling", "Mean IoU"), share)
+    st.dataframe(rows, hide_index=True, width="stretch", column_config=columns, placeholder="–")
+    st.caption("Each annotator's answers as a map of their own, without votes and without what people decided.")
+
+
 def disagreement_map(result: RunResult, reference: Reference, run: str) -> None:
     """Where the two maps differ."""
     view = state.run_view(result)
@@ -124,6 +150,7 @@ def show(result: RunResult, found: Agreement, reference: Reference, run: str) ->
     share = st.column_config.NumberColumn(format="%.3f")
     formats = {COLUMNS[key]: share for key in ("producers", "users", "f1", "iou")}
     st.dataframe(rows, hide_index=True, width="stretch", column_config=formats, placeholder="–")
+    naming(result)
     st.download_button(
         "Download agreement.json",
         json.dumps(report, indent=2),

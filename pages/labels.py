@@ -9,9 +9,9 @@ import streamlit as st
 
 from pages.parts.ask_models import ask_models
 from pages.parts.by_hand import by_hand
+from pages.parts.closer_look import closer_look, replies
 from pages.parts.votes import look_again, votes
 from s2dash.annotation.legend import LegendEntry
-from s2dash.annotation.reading import shown
 from s2dash.dashboard import state
 from s2dash.dashboard.labels import (
     FILTERS,
@@ -22,10 +22,10 @@ from s2dash.dashboard.labels import (
     class_name,
     event_lines,
     votes_line,
+    who,
 )
 from s2dash.dashboard.texts import plain
 from s2dash.dashboard.view import ClusterView, named_legend
-from s2dash.dashboard.vote_tables import reply_facts
 from s2dash.pipeline import RunResult
 from s2dash.workspace import person
 
@@ -80,17 +80,6 @@ def answers(result: RunResult, entry: LegendEntry) -> None:
         st.caption(plain(f"Set by {event_lines(result, entry.override)[1]}"))
 
 
-def replies(entry: LegendEntry) -> None:
-    """What came back word for word, as data."""
-    models = [answer for answer in entry.answers if answer.raw]
-    if models:
-        with st.popover("Replies", icon=":material/data_object:", width="stretch"):
-            for answer in models:
-                st.markdown(f"**{plain(answer.annotator)}**")
-                st.caption(plain(reply_facts(answer)))
-                st.code(shown(answer.raw, 4000), language=None, wrap_lines=True)
-
-
 def override_box(result: RunResult, entry: LegendEntry, run: str) -> None:
     """Where a person decides; stored the moment it happens."""
     codes = [*result.legend.scheme.codes, UNKNOWN]
@@ -126,14 +115,17 @@ def areas(result: RunResult) -> None:
 
 def annotators(result: RunResult, run: str) -> None:
     """Whom to ask, how they voted, and what to ask again."""
-    with st.expander("Ask models", icon=":material/forum:"):
-        names, style, budget = ask_models(result, run)
-    with st.expander("Ask a model yourself", icon=":material/content_paste:"):
-        by_hand(result, run)
-    with st.expander("Votes", icon=":material/how_to_vote:"):
-        votes(result, run)
-    with st.expander("Second look", icon=":material/replay:"):
-        look_again(result, run, names, style, budget)
+    listed = ", ".join(dict.fromkeys(who(answer) for answer in result.legend.answers)) or "nobody"
+    with st.expander(f"Annotators: {plain(listed)}", icon=":material/forum:"):
+        asking, hand, voting, again = st.tabs(["Ask models", "Ask one yourself", "Votes", "Second look"])
+        with asking:
+            names, style, budget = ask_models(result, run)
+        with hand:
+            by_hand(result, run)
+        with voting:
+            votes(result, run)
+        with again:
+            look_again(result, run, names, style, budget)
 
 
 def landcover_map(result: RunResult, view: ClusterView, run: str) -> None:
@@ -158,6 +150,10 @@ def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: 
             answers(result, entry)
         with decide:
             override_box(result, entry, run)
+        if st.toggle(
+            "Closer look", key=f"closer {run} {entry.cluster}", help="Its spectrum, and what models are shown."
+        ):
+            closer_look(result, view, entry.cluster, run)
 
 
 state.framed()
@@ -168,11 +164,10 @@ state.follow(run, seen)
 left, right = st.columns([2, 1], gap="medium")
 with left:
     view = state.run_view(result)
-with right:
-    with st.container(border=True):
-        decisions(result, run)
-        areas(result)
-    annotators(result, run)
+with right, st.container(border=True):
+    decisions(result, run)
+    areas(result)
+annotators(result, run)
 show, order, pages = st.columns([3, 2, 3], vertical_alignment="center")
 hidden: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
 picked = show.segmented_control("Show", FILTERS, key="labels_show", default="All", required=True, **hidden)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 
 from s2dash.annotation.annotate import asking_notes, close_annotators, looks, make_annotators, questions_for
 from s2dash.annotation.answer import Annotator, Answer, Question
@@ -115,7 +117,7 @@ class AskedRuns(KeptRuns):
         return self._ask(run_id, names, keys=keys, style=style, budget=budget, progress=progress or Silent())
 
     def take_answers(self, run_id: str, answers: Collection[Answer]) -> None:
-        """Take in answers that were given elsewhere.
+        """Take in answers that were given elsewhere; of those in one name on one cluster the last given counts.
 
         Raises:
             AnnotationError: If one is about a cluster or in a class that there is not.
@@ -130,7 +132,7 @@ class AskedRuns(KeptRuns):
                         f"The scheme {result.legend.scheme.name!r} has no class {code}; nothing was taken in."
                     )
         for answer in answers:
-            self.store.save_answer(run_id, answer)
+            self._keep_given(run_id, answer)
         self._change(run_id, lambda now: now)
 
     def paste(self, run_id: str, cluster: int, text: str, *, name: str, style: str = DEFAULT_STYLE) -> Answer:
@@ -144,10 +146,13 @@ class AskedRuns(KeptRuns):
             style: Card style of the question.
 
         Raises:
-            AnnotationError: If the reply cannot be read; the text says what is wrong with it.
+            AnnotationError: If the reply cannot be read; the text says what is wrong with it, and nothing is taken in.
         """
+        who = check_annotator_name(name)
         question = self.question(run_id, cluster, style=style)
-        answer = answer_from_text(text, question, name=check_annotator_name(name), model=name)
+        answer = answer_from_text(text, question, name=who, model=who)
+        if answer.fault:
+            raise AnnotationError(f"The reply about cluster {cluster} was not taken in. {answer.fault}")
         self.take_answers(run_id, [answer])
         return answer
 
@@ -255,6 +260,19 @@ class AskedRuns(KeptRuns):
         """
         self.store.add_synonym(self.open_run(run_id).legend.scheme, term, code, who=who or person())
 
+    def _keep_given(self, run_id: str, answer: Answer) -> None:
+        """Keep an answer that nobody was paid for, under a key of its own where its key holds another answer."""
+        standing = self.open_run(run_id).legend.entries[answer.cluster].voters
+        last = next((one for one in standing if one.annotator == answer.annotator), None)
+        if last is not None and _said(last) == _said(answer):
+            return
+        if self.store.find_answer(card=answer.card, prompt=answer.prompt, model=answer.model) is not None:
+            # The store keeps the first answer to a question, but people correct what they gave, and two of them may
+            # have asked the same model.
+            given = f"{answer.prompt} {run_id} {answer.annotator} {datetime.now(UTC).isoformat()}"
+            answer = answer.model_copy(update={"prompt": sha256(given.encode()).hexdigest()})
+        self.store.save_answer(run_id, answer)
+
     def _split(self, run_id: str, doubt: Doubt, *, who: str, progress: Progress) -> Sequence[int]:
         try:
             entry = self.edit_clusters(
@@ -327,6 +345,11 @@ def _questions(
         earlier=only,
         turn=turn,
     )
+
+
+def _said(answer: Answer) -> dict[str, object]:
+    """What tells an answer from another by the same annotator, whenever it was given."""
+    return answer.model_dump(exclude={"prompt", "answered"})
 
 
 def _overall(result: RunResult) -> float | None:

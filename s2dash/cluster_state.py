@@ -8,6 +8,7 @@ from typing import Any
 
 from s2dash.annotation.answer import Answer, ClusterCard
 from s2dash.annotation.legend import Legend, build_legend
+from s2dash.annotation.vote import MAJORITY, VotingRule
 from s2dash.clustering.model import ClusterMap
 from s2dash.clustering.quality import ClusterQuality
 from s2dash.schemes import ClassScheme
@@ -26,9 +27,9 @@ class ClusterState:
     quality: ClusterQuality | None = None
     """How good they are; None where it was not measured."""
 
-    def legend(self, scheme: ClassScheme) -> Legend:
-        """What the annotators call them."""
-        return build_legend(self.answers, scheme=scheme, clusters=self.cards)
+    def legend(self, scheme: ClassScheme, *, rule: VotingRule = MAJORITY) -> Legend:
+        """What the annotators call them, by a voting rule."""
+        return build_legend(self.answers, scheme=scheme, clusters=self.cards, rule=rule)
 
     def to_json(self) -> dict[str, Any]:
         """All but the map, as JSON."""

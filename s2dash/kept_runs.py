@@ -147,7 +147,8 @@ class KeptRuns:
             progress=Stage(watch, 0.05, 0.95),
         )
         watch.report(0.95, "Keeping the result")
-        events, said = carry_decisions(result.legend, state.legend(result.legend.scheme), made)
+        after = state.legend(result.legend.scheme, rule=result.legend.rule)
+        events, said = carry_decisions(result.legend, after, made)
         entry = EditEntry(result.edits.last + 1, "edit", made, made.who, made.when, (*notes, *said))
         self._commit(run_id, result, entry, state=state, events=events)
         return entry
@@ -184,8 +185,8 @@ class KeptRuns:
         if decided_since(decided, again.edit):
             settings = result.clusters.settings
             state = read_state(self.store.run_folder(run_id), again.seq, settings=settings)
-            after = state.legend(result.legend.scheme).with_history(decided)
-            events, said = carry_decisions(result.legend, after, again.edit)
+            after = self._with_answers(run_id, state.legend(result.legend.scheme, rule=result.legend.rule))
+            events, said = carry_decisions(result.legend, after.with_history(decided), again.edit)
         entry = EditEntry(result.edits.last + 1, "redo", again.edit, who or person(), datetime.now(UTC), tuple(said))
         self._commit(run_id, result, entry, events=events)
         return entry
@@ -255,6 +256,7 @@ class KeptRuns:
         # The record is right, and the files are behind: of an edit just made, or of one that a crash cut short.
         state = read_state(folder, history.state, settings=result.clusters.settings)
         result = result.with_state(state, edits=history, events=self.store.events(run_id))
+        result = result.with_legend(self._with_answers(run_id, result.legend))  # those that came since the state
         kept = [*result.kept_files, *([REFERENCE, f"{REFERENCE}.aux.xml"] if result.reference is not None else [])]
         with suppress(OutputError):  # another process is at it, or nothing can be written: it is shown all the same
             self._write(run_id, result, kept=frozenset(name for name in kept if (folder / name).is_file()))

@@ -23,19 +23,25 @@ def ask_models(result: RunResult, run: str) -> tuple[list[str], str, float | Non
     """The panel; whom to ask, what they are shown, and what it may cost."""
     names: list[str] = []
     style, budget = DEFAULT_STYLE, None
+    left, right = st.columns([2, 3], gap="medium")
     with state.said():
         catalogue = state.workspace().catalogue()
-        names = who(catalogue)
-        style = card_style_box()
-        missing_keys(catalogue, names)
-        budget = budget_box(catalogue, names)
-        if not names:
-            st.caption("Each model is shown every cluster by itself. Its answers become votes beside those there are.")
-            return names, style, budget
-        cost(run, names, style, [catalogue[name] for name in names if name in catalogue])
+        with left:
+            names = who(catalogue)
+            style = card_style_box()
+            missing_keys([catalogue[name] for name in names if name in catalogue])
+            budget = budget_box(catalogue, names)
+        with right:
+            if not names:
+                st.caption(
+                    "Each model is shown every cluster by itself. Its answers become votes beside those there are. "
+                    "Before anything is sent you see here what that is and what it costs."
+                )
+                return names, style, budget
+            cost(run, names, style, [catalogue[name] for name in names if name in catalogue])
         label = f"Ask about {len(result.cards)} clusters"
         blocked = state.busy() or not any(name in LOCAL or usable(catalogue[name]) for name in names)
-        if st.button(label, type="primary", icon=":material/forum:", disabled=blocked, width="stretch"):
+        if left.button(label, type="primary", icon=":material/forum:", disabled=blocked, width="stretch"):
             begin(run, names, style, budget)
             st.rerun()
     return names, style, budget
@@ -57,7 +63,7 @@ def who(catalogue: Mapping[str, ModelEntry]) -> list[str]:
     chosen: list[str] = st.multiselect(
         "Models",
         list(titles),
-        format_func=lambda name: plain(titles[name]),
+        format_func=titles.__getitem__,
         key="ask_who",
         placeholder="Choose models",
         **KEEP,
@@ -85,19 +91,16 @@ def usable(entry: ModelEntry) -> bool:
     return not entry.key_required or state.keys().get(entry.key_name) is not None
 
 
-def missing_keys(catalogue: Mapping[str, ModelEntry], names: list[str]) -> None:
+def missing_keys(entries: list[ModelEntry]) -> None:
     """A field for every key that is not there; what is typed stays in this session and goes nowhere else."""
-    for name in names:
-        entry = catalogue.get(name)
-        if entry is None or not entry.key_name:
-            continue
-        field = f"{state.KEY_FIELD}{entry.key_name[0]}"
-        if state.keys().get(entry.key_name) is None or st.session_state.get(field):
+    services = {entry.key_name[0]: entry for entry in reversed(entries) if entry.key_name}
+    for name, entry in services.items():
+        if state.keys().get(entry.key_name) is None or st.session_state.get(f"{state.KEY_FIELD}{name}"):
             st.text_input(
-                f"Key of {entry.title}" + ("" if entry.key_required else " (optional)"),
+                f"Key for {entry.host}" + ("" if entry.key_required else " (optional)"),
                 type="password",
-                key=field,
-                placeholder=entry.key_name[0],
+                key=f"{state.KEY_FIELD}{name}",
+                placeholder=name,
                 help="Kept in this browser session only: never stored, logged or exported.",
                 **KEEP,
             )

@@ -63,9 +63,11 @@ def question_box(run: str, cluster: int, style: str) -> None:
         icon=":material/folder_zip:",
         width="stretch",
     )
-    for picture in question.exhibit.pictures if question.exhibit else ():
-        st.image(picture.png, caption=plain(picture.caption), width="stretch")
-    st.code(f"{asked.system}\n\n{asked.text}", language=None, wrap_lines=True)
+    pictures = question.exhibit.pictures if question.exhibit else ()
+    for start in range(0, len(pictures), 3):
+        for column, picture in zip(st.columns(3), pictures[start : start + 3], strict=False):
+            column.image(picture.png, caption=plain(picture.caption), width="stretch")
+    st.code(f"{asked.system}\n\n{asked.text}", language=None, wrap_lines=True, height=320)
 
 
 def zipped(question: Any, asked: Any) -> bytes:

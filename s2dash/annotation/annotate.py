@@ -56,7 +56,8 @@ def annotate(
         progress: Where to report.
 
     Raises:
-        AnnotationError: If an annotator is unknown, none is named, or every one of them failed.
+        AnnotationError: If an annotator is unknown, none is named, every one of them failed, or the budget allows no
+            answer at all.
         Cancelled: If the person stopped it; answers that came are in the book.
     """
     watch = progress or Silent()
@@ -75,6 +76,8 @@ def annotate(
         budget=budget,
         progress=Stage(watch, 0.4, 1.0),
     )
+    if not asked.answers and asked.stopped:
+        raise AnnotationError(asked.stopped)  # a legend has no place to say so
     return build_legend(asked.answers, scheme=classes, clusters=sorted(known), rule=rule)
 
 

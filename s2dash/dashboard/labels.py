@@ -64,10 +64,14 @@ def answer_line(result: RunResult, answer: Answer) -> str:
     notes = [
         f"{answer.confidence:.0%}",
         *(["mixed"] if answer.mixed else []),
-        *(["recorded"] if answer.recorded else []),
     ]
     name = "no usable reply" if answer.fault else f"{class_name(result, answer.code)}{second}"
-    return f"**{plain(answer.annotator)}**: {plain(name)} ({', '.join(notes)})"
+    return f"**{plain(who(answer))}**: {plain(name)} ({', '.join(notes)})"
+
+
+def who(answer: Answer) -> str:
+    """Who gave an answer; of a recorded one the model, and the day it was recorded."""
+    return answer.model if answer.recorded and not answer.fault else answer.annotator
 
 
 def votes_line(result: RunResult, entry: LegendEntry) -> str:

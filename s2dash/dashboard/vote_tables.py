@@ -29,9 +29,9 @@ def matrix_rows(result: RunResult) -> list[dict[str, str]]:
         entry = legend.entries[cluster]
         row = {"Cluster": str(cluster)}
         said = {answer.annotator: answer for answer in entry.voters}
-        for who in matrix.annotators:
-            answer = said.get(who)
-            row[who] = "" if answer is None else class_name(result, answer.code) + (" · mixed" if answer.mixed else "")
+        for name in matrix.annotators:
+            answer = said.get(name)
+            row[name] = "" if answer is None else class_name(result, answer.code) + (" · mixed" if answer.mixed else "")
         row["Decided"] = class_name(result, entry.code)
         row["Lead"] = f"{entry.vote.margin:.0%}" if entry.vote.tally else "–"
         rows.append(row)

@@ -7,7 +7,7 @@ import io
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from s2dash.annotation.catalogue import ModelEntry, shrunk_size
@@ -145,6 +145,7 @@ def _bound(response: httpx2.Response) -> None:
     response.stream = Bounded()
 
 
+@lru_cache(maxsize=32)  # every question of a scene shows the same first picture, and each is asked of several models
 def fitted(png: bytes, most: int) -> bytes:
     """A picture as it is sent: as it is, or shrunk so that its longest side is `most` px.
 
@@ -165,7 +166,7 @@ def fitted(png: bytes, most: int) -> bytes:
         plain = picture.convert("RGB") if picture.mode == "P" else picture
         small = plain.resize(size, Image.Resampling.NEAREST)
     written = io.BytesIO()
-    small.save(written, "PNG")
+    small.save(written, "PNG", compress_level=3)
     return written.getvalue()
 
 

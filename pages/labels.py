@@ -21,6 +21,7 @@ from s2dash.dashboard.labels import (
     class_areas,
     class_name,
     event_lines,
+    unread_terms,
     votes_line,
     who,
 )
@@ -45,6 +46,8 @@ def set_class(run: str, cluster: int, place: str) -> None:
     with state.said(later=True):
         code, why = now[f"class {place}"], now[f"why {place}"]
         state.workspace().override(run, cluster, code or None, who=now.get("who", ""), why=why)
+        if code and (term := now.get(f"learn {place}")):
+            state.workspace().learn(run, term, code, who=now.get("who", ""))
 
 
 def step(way: Callable[..., None], run: str) -> None:
@@ -93,6 +96,9 @@ def override_box(result: RunResult, entry: LegendEntry, run: str) -> None:
         key=f"class {place}",
     )
     st.text_input("Why (optional)", key=f"why {place}", placeholder="e.g. visited in June")
+    if terms := unread_terms(entry):
+        options = {"": "remember nothing", **{term: f"remember “{term}” as this class" for term in terms}}
+        st.selectbox("A word nobody knew", list(options), format_func=options.__getitem__, key=f"learn {place}")
     label = "Accept" if chosen == (entry.code or UNKNOWN) else "Set class"
     st.button(
         label,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 
-from s2dash.annotation.annotate import asking_notes, close_annotators, looks, make_annotators, questions_for
+from s2dash.annotation.annotate import close_annotators, looks, make_annotators, questions_for
 from s2dash.annotation.answer import Annotator, Answer, Question
 from s2dash.annotation.asking import Asked, ask_all
 from s2dash.annotation.card_style import DEFAULT_STYLE
@@ -238,6 +238,8 @@ class AskedRuns(KeptRuns):
         asked = self._ask(
             run_id, names, keys=keys, style=style, budget=budget, only=again, turn=turn, progress=Stage(watch, 0.3, 1.0)
         )
+        if asked.stopped and not asked.answers:
+            raise AnnotationError(asked.stopped)  # a round without any answer is none
         after = self.open_run(run_id)
         report = round_report(
             before.legend,
@@ -312,7 +314,7 @@ class AskedRuns(KeptRuns):
             self._change(run_id, lambda now: now)  # the files of the run, with every answer that came
         asked = replace(asked, failures={**failures, **asked.failures})
         if not asked.answers and asked.failures:
-            raise AnnotationError("Nobody could answer. " + " ".join(asking_notes(asked)))
+            raise AnnotationError("Nobody could answer. " + " ".join(asked.remarks))
         return asked
 
     def _annotators(

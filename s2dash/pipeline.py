@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from s2dash.annotation.annotate import ask_annotators, asking_notes
+from s2dash.annotation.annotate import ask_annotators
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.cards import build_cards
 from s2dash.annotation.keys import Keys
@@ -255,7 +255,7 @@ def run_chain(
         legend = build_legend(asked.answers, scheme=scheme, clusters=sorted(cards), rule=rule)
     with _timed(timings, "description"):
         described = describe_scene(scene, valid=clusters.labels)
-    described["notes"] = [*described.get("notes", []), *features.notes, *clusters.notes, *unmade, *asking_notes(asked)]
+    described["notes"] = [*described.get("notes", []), *features.notes, *clusters.notes, *unmade, *asked.remarks]
     if request is not None:
         described["request"] = request.to_json()
     result = RunResult(

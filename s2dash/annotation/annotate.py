@@ -137,9 +137,8 @@ def ask_annotators(
 
 
 def asking_notes(asked: Asked) -> list[str]:
-    """What a person should know of an asking: who could not answer, and whether the budget ended it."""
-    notes = [f"{who} could not answer everything: {why}" for who, why in asked.failures.items()]
-    return [*notes, asked.stopped] if asked.stopped else notes
+    """What a person should know of an asking."""
+    return list(asked.remarks)
 
 
 def make_annotators(

@@ -46,6 +46,12 @@ class Asked:
     stopped: str = ""
     """Where the budget ended the asking: a sentence with the numbers; empty where it did not."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of it: who could not answer and why, and whether the budget ended it."""
+        failed = (f"{who} could not answer everything: {why}" for who, why in self.failures.items())
+        return (*failed, self.stopped) if self.stopped else tuple(failed)
+
 
 @dataclass(frozen=True)
 class _Task:

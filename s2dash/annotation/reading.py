@@ -77,15 +77,16 @@ def read_reply(
     word = shown(form.land_cover, LONGEST_TERM)
     named = normalise(form.land_cover, scheme, synonyms=known)
     unknown = named.code is None and is_unknown(word)
+    off_list = named.code is None and not unknown
     second = normalise(form.second_choice, scheme, synonyms=known).code
     return Reading(
         code=named.code,
         second=None if second == named.code or unknown else second,
-        term=shown(form.term, LONGEST_TERM) or word,
+        term=word if off_list else shown(form.term, LONGEST_TERM) or word,  # the word a person may teach
         confidence=0.0 if named.code is None else min(max(form.confidence, 0.0), 1.0),
         evidence=tuple(filter(None, (shown(one, LONGEST_EVIDENCE) for one in form.evidence)))[:MOST_EVIDENCE],
         mixed=form.mixed,
-        fault="" if unknown or named.code is not None else _off_list(word, scheme),
+        fault=_off_list(word, scheme) if off_list else "",
         compliant=(unknown or named.how in {"code", "key", "name"}) and _is_bare_form(text, form),
     )
 

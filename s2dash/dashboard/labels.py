@@ -74,6 +74,12 @@ def who(answer: Answer) -> str:
     return answer.model if answer.recorded and not answer.fault else answer.annotator
 
 
+def unread_terms(entry: LegendEntry) -> tuple[str, ...]:
+    """Words that annotators used for a cluster and that name no class, for a person to say what they mean."""
+    words = (answer.term for answer in entry.voters if answer.fault and answer.term)
+    return tuple(dict.fromkeys(words))
+
+
 def votes_line(result: RunResult, entry: LegendEntry) -> str:
     """How the vote over a cluster went, in a line of plain text."""
     if not entry.vote.tally:

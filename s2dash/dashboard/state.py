@@ -301,6 +301,8 @@ def _settle_jobs() -> None:
         else:
             if isinstance(job.result, str):
                 show_run(job.result)
+            for remark in getattr(job.result, "remarks", ()):
+                _say_later("warning", remark)
             st.toast(f"{plain(job.title)}: done", icon=":material/check_circle:")
 
 

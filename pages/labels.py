@@ -63,6 +63,9 @@ def decisions(result: RunResult, run: str) -> None:
     st.progress((total - waiting) / max(total, 1), text=f"{total - waiting} of {total} clusters have a class")
     st.text_input("Your name, for the history", key="who", persist_state="session", placeholder=person())
     undo, redo = st.columns(2)
+    with st.popover("What the classes mean", icon=":material/legend_toggle:", width="stretch"):
+        for one in legend.scheme.classes:
+            st.markdown(f"**{plain(one.name)}**  \n{plain(one.definitions['en'])}")
     wide: dict[str, Any] = {"width": "stretch", "on_click": step}
     undo.button("Undo", icon=":material/undo:", disabled=not legend.can_undo, args=(space.undo, run), **wide)
     redo.button("Redo", icon=":material/redo:", disabled=not legend.can_redo, args=(space.redo, run), **wide)

@@ -82,6 +82,13 @@ class NamedRun:
             for cluster, exhibit in exhibits.items()
         ]
 
+    def plain_questions(self) -> list[Question]:
+        """The questions as annotators get them that judge by figures alone."""
+        result = self.result
+        return [
+            Question(card, result.legend.scheme, seed=result.settings.seed) for _, card in sorted(result.cards.items())
+        ]
+
     def give(self, answers: Sequence[Answer]) -> RunResult:
         """Let answers that somebody gave by hand vote, and keep them with the run.
 

@@ -44,6 +44,9 @@ def votes(result: RunResult, run: str) -> None:
     if rows:
         st.markdown("**How the models kept to the form, and what they cost**")
         st.dataframe(rows, hide_index=True, width="stretch")
+        spent = state.kept("spent", lambda: state.workspace().store.spent())
+        tokens = spent.input_tokens + spent.output_tokens
+        st.caption(f"All runs of this workspace together: {tokens:,} tokens, {plain(f'${spent.dollars:.2f}')}.")
 
 
 def look_again(result: RunResult, run: str, names: list[str], style: str, budget: float | None) -> None:

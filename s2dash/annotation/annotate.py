@@ -10,6 +10,7 @@ from s2dash.annotation.asking import Asked, ask_all
 from s2dash.annotation.card_style import DEFAULT_STYLE
 from s2dash.annotation.cards import build_cards
 from s2dash.annotation.catalogue import ModelEntry
+from s2dash.annotation.estimate import estimate
 from s2dash.annotation.exhibit import Exhibit
 from s2dash.annotation.exhibits import build_exhibits
 from s2dash.annotation.keys import Keys
@@ -125,6 +126,9 @@ def ask_annotators(
         if any(looks(who) for who in chosen):
             exhibits = build_exhibits(clusters, scene, cards, style=style, progress=Stage(watch, 0.0, 0.3))
         questions = questions_for(chosen, cards, scheme=scheme, exhibits=exhibits, seed=seed)
+        told = estimate(questions, book=book)
+        if told.models:  # before anything is sent
+            watch.report(0.3, told.text)
         asked = ask_all(questions, book=book, budget_dollars=budget, progress=Stage(watch, 0.3, 1.0))
     finally:
         close_annotators(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -22,6 +23,8 @@ from s2dash.errors import CatalogueError
 
 ProviderKind = Literal["claude", "gpt", "gemini", "open"]
 """Whose SDK asks: Anthropic's, OpenAI's (responses), Google's, or OpenAI's (chat completions) at any address."""
+OWN_MODELS = "S2DASH_MODELS"
+"""Environment variable that names a person's own catalogue."""
 RESERVED = frozenset({"rules", "replay", "recorded", "person", "you"})
 """Names of annotators that are no model to be asked."""
 
@@ -187,15 +190,16 @@ def load_catalogue(*, extra: Path | None = None) -> Mapping[str, ModelEntry]:
     """The models that can be asked, by name.
 
     Args:
-        extra: A person's own TOML file of the same form, `[models.NAME]`. A name that is known changes the fields it
-            gives; a new name needs all that has no default.
+        extra: A person's own TOML file of the same form, `[models.NAME]`; by default what `S2DASH_MODELS` names. A
+            name that is known changes the fields it gives; a new name needs all that has no default.
 
     Raises:
         CatalogueError: If a file cannot be read; the text names file, entry and field.
     """
-    if extra is None:
+    named = extra or os.environ.get(OWN_MODELS)
+    if not named:
         return _own()
-    path = Path(extra)
+    path = Path(named)
     try:
         text = path.read_text("utf-8")
     except (OSError, ValueError) as error:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from s2dash.annotation.file_book import FileBook, default_book
+from s2dash.annotation.registry import is_local
 from s2dash.cli.map_options import (
     add_annotator_options,
     add_map_options,
@@ -57,9 +59,10 @@ def handle(options: argparse.Namespace, console: Console) -> None:
     reference = reference_from(options)
     with output_folder(options.out, owns=earlier_files(options.out)) as staging:
         request = request_from(options)
-        result = run_chain(
-            request.load(), settings_from(options), reference=reference, request=request, progress=console
-        )
+        settings = settings_from(options)
+        paid = any(not is_local(annotator) for annotator in settings.annotators)
+        book = FileBook(default_book()) if paid else None  # what models answer is kept, whatever becomes of the run
+        result = run_chain(request.load(), settings, reference=reference, request=request, book=book, progress=console)
         result = replace(result, name=name)
         written = [path.name for path in write_run(result, staging)]
     show(result, console, out=options.out, files=written)

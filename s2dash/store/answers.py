@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from s2dash.annotation.answer import Answer
-from s2dash.annotation.provider import ModelReply
+from s2dash.annotation.provider import ModelReply, Usage
 from s2dash.annotation.replies import ReplyKey
 from s2dash.errors import StoreError
 from s2dash.export.json_values import json_value
@@ -71,6 +71,12 @@ class Answers(Replies):
             self._run_row(connection, run_id)
             rows = connection.execute(query).all()
         return tuple(_answer(row.content, cluster=row.cluster, annotator=row.annotator) for row in rows)
+
+    def spent(self) -> Usage:
+        """Tokens and dollars of every answer that the workspace holds, whatever became of the runs that asked."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(tables.answers.c.content)).scalars().all()
+        return sum((Usage.model_validate(row.get("usage") or {}) for row in rows), start=Usage())
 
     def answer_book(self, run_id: str) -> RunAnswers:
         """The store as `annotate` sees it while it works on a run."""

@@ -23,7 +23,7 @@ from s2dash.annotation.registry import check_annotator_name
 from s2dash.annotation.reliability import Record, past_records, record_rule
 from s2dash.annotation.second_look import Doubt, RoundReport, arguments, round_report, second_look
 from s2dash.annotation.vote import RuleKind, VotingRule
-from s2dash.errors import AnnotationError, EditError, StoreError
+from s2dash.errors import AnnotationError, Cancelled, EditError, StoreError
 from s2dash.kept_runs import KeptRuns, person
 from s2dash.pipeline import RunResult
 from s2dash.progress import Progress, Silent, Stage
@@ -150,7 +150,8 @@ class AskedRuns(KeptRuns):
         """
         who = check_annotator_name(name)
         question = self.question(run_id, cluster, style=style)
-        answer = answer_from_text(text, question, name=who, model=who)
+        known = self.store.synonyms(question.scheme)
+        answer = answer_from_text(text, question, name=who, model=who, synonyms=known)
         if answer.fault:
             raise AnnotationError(f"The reply about cluster {cluster} was not taken in. {answer.fault}")
         self.take_answers(run_id, [answer])
@@ -250,6 +251,7 @@ class AskedRuns(KeptRuns):
             calls=asked.called,
             usage=asked.usage,
             agreement=(_overall(before), _overall(after)),
+            remarks=asked.remarks,
         )
         self._change(run_id, lambda now: replace(now, rounds=(*now.rounds, report)))
         return report
@@ -309,6 +311,8 @@ class AskedRuns(KeptRuns):
             questions = _questions(result, chosen, exhibits, only=only, turn=turn)
             book = self.store.answer_book(run_id)
             asked = ask_all(questions, book=book, budget_dollars=budget, progress=Stage(progress, 0.1, 0.95))
+        except Cancelled as error:
+            raise Cancelled("Stopped asking. The answers that came until then are kept and count.") from error
         finally:
             close_annotators(chosen)
             self._change(run_id, lambda now: now)  # the files of the run, with every answer that came

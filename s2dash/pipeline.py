@@ -18,6 +18,7 @@ from typing import Any
 from s2dash.annotation.annotate import ask_annotators
 from s2dash.annotation.answer import ClusterCard
 from s2dash.annotation.cards import build_cards
+from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.keys import Keys
 from s2dash.annotation.legend import Legend, LegendEvent, build_legend
 from s2dash.annotation.replies import AnswerBook
@@ -163,6 +164,8 @@ def run_chain(
     request: SceneRequest | None = None,
     book: AnswerBook | None = None,
     keys: Keys | None = None,
+    catalogue: Mapping[str, ModelEntry] | None = None,
+    synonyms: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Make a land-cover map of a scene, and compare it with a reference if one is given.
@@ -177,6 +180,8 @@ def run_chain(
         request: How the scene was asked for, to be remembered.
         book: Where answers are kept and found again.
         keys: Of the services that annotators ask; by default those of the environment.
+        catalogue: The models that annotators may be; by default those that come with the package.
+        synonyms: More words → class code, for reading replies.
         progress: Where to report, and through which to cancel.
 
     Raises:
@@ -187,7 +192,7 @@ def run_chain(
     started = datetime.now(UTC)
     timings: dict[str, float] = {}
     scheme = load_scheme(settings.scheme)
-    settings.check()
+    settings.check(catalogue=catalogue)
     saved = SavedModel.load(Path(settings.model)) if settings.model else None
     if saved is not None:  # the record says what was done, not what was not asked
         settings = replace(
@@ -247,6 +252,8 @@ def run_chain(
             style=settings.style,
             seed=settings.seed,
             keys=keys,
+            catalogue=catalogue,
+            synonyms=synonyms,
             book=book,
             budget=settings.budget,
             progress=Stage(watch, 0.87, 0.95),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s2dash.annotation.card_style import DEFAULT_STYLE, card_style
+from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.registry import check_annotator
 from s2dash.annotation.vote import RuleKind, VotingRule
 from s2dash.clustering import K, check_k, method_entry
@@ -50,15 +51,18 @@ class RunSettings:
     model: str = ""
     """A fitted model on disk to apply instead of fitting one; it brings method, K, indices and texture with it."""
 
-    def check(self) -> None:
+    def check(self, *, catalogue: Mapping[str, ModelEntry] | None = None) -> None:
         """Find out what is unusable before any work is done.
+
+        Args:
+            catalogue: The models that annotators may be; by default those that come with the package.
 
         Raises:
             ClusteringError: If the method, K or one of the method's settings is unknown or out of range.
             AnnotationError: If an annotator, the card style or the way of voting is unknown.
         """
         for name in self.annotators:
-            check_annotator(name)
+            check_annotator(name, catalogue=catalogue)
         card_style(self.style)
         VotingRule(self.voting)
         entry = method_entry(self.method)

@@ -16,6 +16,7 @@ from s2dash.kept_runs import person, summary
 from s2dash.pipeline import ReferenceSettings, RunSettings, cluster_quality, run_chain
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.run_edits import run_features
+from s2dash.schemes import load_scheme
 from s2dash.sources.request import SceneRequest
 from s2dash.store import Store
 
@@ -74,7 +75,15 @@ class Workspace(AskedRuns):
             book = self.store.answer_book(record.id)
             inner = Stage(watch, 0.02, 0.95)
             result = run_chain(
-                scene, settings, reference=reference, request=request, book=book, keys=keys, progress=inner
+                scene,
+                settings,
+                reference=reference,
+                request=request,
+                book=book,
+                keys=keys,
+                catalogue=self.catalogue(),
+                synonyms=self.store.synonyms(load_scheme(settings.scheme)),
+                progress=inner,
             )
             watch.report(0.95, "Writing the maps")
             with output_folder(self.store.run_folder(record.id), owns=RUN_FILES) as staging:

@@ -140,11 +140,6 @@ def ask_annotators(
     return asked
 
 
-def asking_notes(asked: Asked) -> list[str]:
-    """What a person should know of an asking."""
-    return list(asked.remarks)
-
-
 def make_annotators(
     names: Sequence[str],
     *,

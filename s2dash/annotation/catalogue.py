@@ -115,6 +115,10 @@ class ModelEntry(BaseModel):
             raise ValueError("address has to begin with https://, or the key would travel unprotected")
         if self.effort and (self.provider == "open" or (self.provider == "claude" and self.effort in _NO_THOUGHT)):
             raise ValueError(f"effort = {self.effort!r} is nothing that the provider {self.provider!r} takes")
+        if not self.key_required and self.provider != "open":
+            raise ValueError(
+                "key_required = false is for open models only: this provider answers nothing without a key"
+            )
         if self.key_required and not self.key_name:
             raise ValueError("key_name is missing, or key_required = false")
         return self

@@ -6,7 +6,7 @@ A pack holds what a model is shown and nothing else: no reference, no answers, n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -191,7 +191,9 @@ def read_answers(path: Path, questions: Sequence[Question], *, name: str, model:
     return ReadAnswers(given, tuple(notes), missing, who, str(about.get("date") or "")[:40])
 
 
-def answer_from_text(text: str, question: Question, *, name: str, model: str) -> Answer:
+def answer_from_text(
+    text: str, question: Question, *, name: str, model: str, synonyms: Mapping[str, int] | None = None
+) -> Answer:
     """What somebody replied to one question by hand, as an answer; what cannot be read counts as no vote.
 
     Args:
@@ -199,6 +201,7 @@ def answer_from_text(text: str, question: Question, *, name: str, model: str) ->
         question: What was asked.
         name: Name of the annotator.
         model: Who replied.
+        synonyms: More words → class code.
     """
     asked = question_text(question)
     shown = Answer(
@@ -212,7 +215,7 @@ def answer_from_text(text: str, question: Question, *, name: str, model: str) ->
         listed=asked.listed,
         style=question.exhibit.style if question.exhibit is not None else "",
     )
-    found = read_reply(text, question.scheme)
+    found = read_reply(text, question.scheme, synonyms=synonyms)
     return shown.model_copy(update={name: getattr(found, name) for name in found.__dataclass_fields__})
 
 

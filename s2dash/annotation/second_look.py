@@ -78,6 +78,8 @@ class RoundReport:
     """Overall agreement with a reference before, 0-1, where one is known."""
     agreement_after: float | None = None
     """Overall agreement after."""
+    remarks: tuple[str, ...] = ()
+    """Who could not answer, and whether a budget ended the round."""
 
     @property
     def gain(self) -> float | None:
@@ -98,6 +100,7 @@ class RoundReport:
             "clusters": [self.clusters_before, self.clusters_after],
             "changed": {str(cluster): list(codes) for cluster, codes in self.changed.items()},
             "agreement": [self.agreement_before, self.agreement_after],
+            "remarks": list(self.remarks),
         }
 
     @classmethod
@@ -116,6 +119,7 @@ class RoundReport:
             changed={int(cluster): (codes[0], codes[1]) for cluster, codes in table["changed"].items()},
             agreement_before=table["agreement"][0],
             agreement_after=table["agreement"][1],
+            remarks=tuple(table.get("remarks", ())),
         )
 
 
@@ -169,6 +173,7 @@ def round_report(
     calls: int,
     usage: Usage,
     agreement: tuple[float | None, float | None] = (None, None),
+    remarks: Collection[str] = (),
 ) -> RoundReport:
     """What a round did, from the legends before and after it.
 
@@ -181,6 +186,7 @@ def round_report(
         calls: Calls that were made.
         usage: What they cost.
         agreement: Overall agreement with a reference before and after, 0-1, where one is known.
+        remarks: What a person should know of the asking.
     """
     codes = [{cluster: entry.code for cluster, entry in legend.entries.items()} for legend in (before, after)]
     changed = {
@@ -201,6 +207,7 @@ def round_report(
         changed=changed,
         agreement_before=agreement[0],
         agreement_after=agreement[1],
+        remarks=tuple(remarks),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from s2dash.named_run import WORKSPACE, NamedRun, find_run
+if TYPE_CHECKING:
+    from s2dash.named_run import NamedRun
 
 
 def add_run_option(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +16,10 @@ def add_run_option(parser: argparse.ArgumentParser) -> None:
         "run", metavar="RUN", help="a folder that `run` or `demo` wrote, or the id of a run of the workspace"
     )
     parser.add_argument(
-        "--workspace", type=Path, metavar="DIR", help=f"the workspace of that run (default ${WORKSPACE} or ./workspace)"
+        "--workspace",
+        type=Path,
+        metavar="DIR",
+        help="the workspace of that run (default $S2DASH_WORKSPACE or ./workspace)",
     )
 
 
@@ -24,4 +29,6 @@ def named_run(options: argparse.Namespace) -> NamedRun:
     Raises:
         StoreError: If there is none, or it cannot be read.
     """
+    from s2dash.named_run import find_run  # brings the database with it, which other commands do not need
+
     return find_run(options.run, workspace=options.workspace)

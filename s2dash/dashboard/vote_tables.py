@@ -101,7 +101,7 @@ def round_line(result: RunResult, report: RoundReport) -> str:
         parts.append(f"changed: {', '.join(changes)}")
     if report.gain is not None:
         parts.append(f"agreement with the reference {100 * report.gain:+.1f} points")
-    return "; ".join(parts) + "."
+    return " ".join(["; ".join(parts) + ".", *report.remarks])
 
 
 def reply_facts(answer: Answer) -> str:

@@ -13,7 +13,6 @@ from s2dash.annotation import registry
 from s2dash.annotation.annotate import (
     annotate,
     ask_annotators,
-    asking_notes,
     close_annotators,
     looks,
     make_annotators,
@@ -188,7 +187,7 @@ def test_one_that_fails_leaves_the_votes_of_the_others_and_is_told(made, models)
     asked = ask(made, ["b", "a", "rules"], catalogue=models(a=fine, b=broken))
     assert {answer.annotator for answer in asked.answers} == {"a", "rules"}
     assert len(asked.answers) == 6
-    (note,) = asking_notes(asked)
+    (note,) = asked.remarks
     assert note.startswith("b could not answer everything: 3 of 3 questions have no answer.")
     assert "The key is refused." in note
     assert (broken.closed, fine.closed) == (1, 1)
@@ -258,9 +257,9 @@ def test_progress_never_goes_back_and_ends(made, models):
 
 def test_notes_name_those_who_failed_and_the_budget():
     nothing = Asked(answers=(), failures={}, usage=Usage(), called=0, found=0)
-    assert asking_notes(nothing) == []
+    assert nothing.remarks == ()
     both = replace(nothing, failures={"a": "No key.", "b": "Down."}, stopped="The budget ended it.")
-    assert asking_notes(both) == [
+    assert list(both.remarks) == [
         "a could not answer everything: No key.",
         "b could not answer everything: Down.",
         "The budget ended it.",
@@ -272,7 +271,7 @@ def test_a_budget_that_allows_nothing_is_told_and_asks_nothing(made, models, mon
     catalogue = models(a=service)
     asked = ask(made, ["a"], catalogue=catalogue, budget=0.0)
     assert (asked.answers, asked.failures, service.calls) == ((), {}, [])
-    (note,) = asking_notes(asked)
+    (note,) = asked.remarks
     assert "The budget of $0.00 ended the asking" in note
     assert "3 of 3 questions were not asked" in note
     monkeypatch.setattr(registry, "load_catalogue", lambda: catalogue)

@@ -110,14 +110,15 @@ def step_sklearn(path: Path, k: int) -> dict[str, float]:
 
 
 def _inertia(pixels: object, centres: object) -> float:
-    """Within-cluster sum of squares of nearest centres, in blocks."""
+    """Within-cluster sum of squares of nearest centres, in blocks; in single precision a percent would be noise."""
     import numpy as np
     from sklearn.metrics import pairwise_distances_argmin_min
 
+    wide = np.asarray(centres, np.float64)
     return float(
         sum(
             np.square(
-                pairwise_distances_argmin_min(pixels[start : start + 500_000], centres)[1], dtype=np.float64
+                pairwise_distances_argmin_min(np.asarray(pixels[start : start + 500_000], np.float64), wide)[1]
             ).sum()
             for start in range(0, len(pixels), 500_000)
         )

@@ -128,13 +128,13 @@ def annotators(result: RunResult, run: str) -> None:
     with st.expander(f"Annotators: {plain(listed)}", icon=":material/forum:"):
         asking, hand, voting, again = st.tabs(["Ask models", "Ask one yourself", "Votes", "Second look"])
         with asking:
-            names, style, budget = ask_models(result, run)
+            names, budget = ask_models(result, run)
         with hand:
             by_hand(result, run)
         with voting:
             votes(result, run)
         with again:
-            look_again(result, run, names, style, budget)
+            look_again(result, run, names, budget)
 
 
 def landcover_map(result: RunResult, view: ClusterView, run: str) -> None:

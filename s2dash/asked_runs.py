@@ -12,7 +12,7 @@ from hashlib import sha256
 from s2dash.annotation.annotate import close_annotators, looks, make_annotators, questions_for
 from s2dash.annotation.answer import Annotator, Answer, Question
 from s2dash.annotation.asking import Asked, ask_all
-from s2dash.annotation.card_style import DEFAULT_STYLE
+from s2dash.annotation.card_style import DEFAULT_STYLE, SECOND_STYLE
 from s2dash.annotation.catalogue import ModelEntry, load_catalogue
 from s2dash.annotation.estimate import Estimate, estimate
 from s2dash.annotation.exhibit import Exhibit
@@ -188,7 +188,7 @@ class AskedRuns(KeptRuns):
         names: Sequence[str],
         *,
         keys: Keys | None = None,
-        style: str = DEFAULT_STYLE,
+        style: str = SECOND_STYLE,
         budget: float | None = None,
         split: bool = True,
         who: str = "",

@@ -19,8 +19,8 @@ KEEP: dict[str, Any] = {"persist_state": "session"}
 TITLES = {"rules": "Rules (offline)", "replay": "Recorded answers (offline)"}
 
 
-def ask_models(result: RunResult, run: str) -> tuple[list[str], str, float | None]:
-    """The panel; whom to ask, what they are shown, and what it may cost."""
+def ask_models(result: RunResult, run: str) -> tuple[list[str], float | None]:
+    """The panel; whom to ask, and what it may cost."""
     names: list[str] = []
     style, budget = DEFAULT_STYLE, None
     left, right = st.columns([2, 3], gap="medium")
@@ -37,14 +37,14 @@ def ask_models(result: RunResult, run: str) -> tuple[list[str], str, float | Non
                     "Each model is shown every cluster by itself. Its answers become votes beside those there are. "
                     "Before anything is sent you see here what that is and what it costs."
                 )
-                return names, style, budget
+                return names, budget
             cost(run, names, style, [catalogue[name] for name in names if name in catalogue])
         label = f"Ask about {len(result.cards)} clusters"
         blocked = state.busy() or not any(name in LOCAL or usable(catalogue[name]) for name in names)
         if left.button(label, type="primary", icon=":material/forum:", disabled=blocked, width="stretch"):
             begin(run, names, style, budget)
             st.rerun()
-    return names, style, budget
+    return names, budget
 
 
 def begin(run: str, names: list[str], style: str, budget: float | None) -> None:

@@ -49,7 +49,7 @@ def votes(result: RunResult, run: str) -> None:
         st.caption(f"All runs of this workspace together: {tokens:,} tokens, {plain(f'${spent.dollars:.2f}')}.")
 
 
-def look_again(result: RunResult, run: str, names: list[str], style: str, budget: float | None) -> None:
+def look_again(result: RunResult, run: str, names: list[str], budget: float | None) -> None:
     """A feedback round over the clusters in doubt."""
     doubts = state.workspace().doubts(run)
     for report in result.rounds:
@@ -71,9 +71,11 @@ def look_again(result: RunResult, run: str, names: list[str], style: str, budget
         state.start_job(
             "A second look",
             lambda progress: space.second_look(
-                run, names, keys=keys, style=style, budget=budget, split=split, who=who, progress=progress
+                run, names, keys=keys, budget=budget, split=split, who=who, progress=progress
             ),
         )
         st.rerun()
     if not names:
-        st.caption("Choose under *Ask models* who is to look.")
+        st.caption(
+            "Choose under *Ask models* who is to look. They are shown closer pictures, and what was said before."
+        )

@@ -16,6 +16,8 @@ CompositeKind = Literal["infrared", "shortwave"]
 """Composites of bands that the eye does not see."""
 DEFAULT_STYLE = "numbers"
 """What models are shown unless a person chooses otherwise."""
+SECOND_STYLE = "closer"
+"""What they are shown in a second look."""
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def landcover_map(result: RunResult, view: ClusterView, run: str) -> None:
     layers = [*view.base(), state.kept("landcover", lambda: view.landcover_layer(result.legend))]
     legend, credit = named_legend(result.legend), str(result.scene["attribution"])
     key = f"labels {run}"
-    state.show_map(layers, key=key, height=400, legend=legend, legend_title="Land cover", attribution=credit)
+    state.show_map(layers, key=key, height=505, legend=legend, legend_title="Land cover", attribution=credit)
 
 
 def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: str) -> None:

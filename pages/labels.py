@@ -152,7 +152,7 @@ def cluster_card(result: RunResult, view: ClusterView, entry: LegendEntry, run: 
         picture, said, decide = st.columns([3, 5, 3], gap="medium")
         with picture:
             st.image(view.highlight(entry.cluster), width="stretch")
-            replies(entry)
+            replies(entry, run)
         with said:
             st.markdown(f"##### {entry.cluster} · {class_name(result, entry.code)}")
             st.caption(f"{card.area_ha:,.1f} ha, {card.share:.1%} of the map · {DECIDED[entry.decided_by]}")

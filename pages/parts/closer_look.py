@@ -44,12 +44,20 @@ def spectrum(result: RunResult, view: ClusterView, cluster: int) -> None:
     st.plotly_chart(figure, key=f"spectrum {cluster}")
 
 
-def replies(entry: LegendEntry) -> None:
-    """What came back word for word, as data."""
+def replies(entry: LegendEntry, run: str) -> None:
+    """What came back word for word, as data; also a first reply that was asked for again."""
     models = [answer for answer in entry.answers if answer.raw]
     if models:
+        kept = state.kept("replies", lambda: state.workspace().store.replies(run))
         with st.popover("Replies", icon=":material/data_object:", width="stretch"):
             for answer in models:
                 st.markdown(f"**{plain(who(answer))}**")
                 st.caption(plain(reply_facts(answer)))
-                st.code(shown(answer.raw, 4000), language=None, wrap_lines=True)
+                first = [
+                    one.reply.text
+                    for one in kept
+                    if (one.cluster, one.annotator, one.key.prompt) == (entry.cluster, answer.annotator, answer.prompt)
+                    and one.reply.text != answer.raw
+                ]
+                for text in [*first, answer.raw]:
+                    st.code(shown(text, 4000), language=None, wrap_lines=True)

@@ -210,6 +210,8 @@ def test_tables_say_who_said_what_and_how_they_kept_to_the_form(space, run):
         add_model(space, server, "mute", price=0.0, required=False)
         space.ask(run, ["mute"])
     result = space.open_run(run)
+    page = opened()
+    assert sum("no idea" in str(code.value) for code in page.code) == 3
     assert {row["mute"] for row in matrix_rows(result)} == {"unknown"}
     assert len(matrix_rows(result)) == 3
     (row,) = compliance_rows(result)
@@ -236,3 +238,14 @@ def keyed():
     from s2dash.annotation.keys import Keys
 
     return Keys({"MY_MODEL_KEY": KEY})
+
+
+def test_a_first_reply_that_was_asked_for_again_can_be_read_too(space, run):
+    script = [says("hm, green fields"), answers(GRASS)] * 3
+    with ModelServer("open", script, otherwise=answers(GRASS)) as server:
+        add_model(space, server, "late", price=0.0, required=False)
+        with (space.folder / "models.toml").open("a") as file:
+            file.write("limit = 1\n")
+        space.ask(run, ["late"])
+    shown = [str(code.value) for code in opened().code]
+    assert shown.count("hm, green fields") == 3

@@ -341,6 +341,7 @@ def test_a_link_to_a_page_works_on_a_server_nobody_has_visited(
         ada.page.wait_for_selector("h5")
         assert ada.run() == run
         assert ada.page.title() == "Labels · s2dash"
+        ada.map()  # the server must not stop while the map's scripts are on their way
 
 
 def test_clusters_are_merged_and_it_is_taken_back(demo_workspace: Path, visit: Callable[..., Visitor]) -> None:

@@ -139,6 +139,7 @@ def test_every_style_shows_what_it_says_and_names_no_colour(made) -> None:
         "numbers": ["scene", "cluster", "closeup-1", "closeup-2", "closeup-3", "infrared"],
         "composites": ["scene", "cluster", "closeup-1", "closeup-2", "closeup-3", "infrared", "shortwave"],
         "words": [],
+        "closer": ["scene", "cluster", "closeup-1", "closeup-2", "closeup-3", "infrared", "shortwave"],
     }
     assert set(keys) == set(load_card_styles())
     for name, style in load_card_styles().items():

@@ -51,7 +51,7 @@ def test_the_first_close_up_is_where_the_cluster_is_purest(labels: np.ndarray, s
 @given(MAPS, st.integers(1, 6))
 def test_close_ups_never_overlap_and_none_that_is_pure_enough_is_left_out(labels: np.ndarray, side: int) -> None:
     labels[3, 4] = 1
-    spots = purest_spots(ClusterCounts.of(labels, 1), side=side, count=400)
+    spots = purest_spots(ClusterCounts.of(labels, 1), side=side, count=10_000)
     seen = np.zeros(labels.shape, dtype=int)
     for spot in spots:
         seen[slices(spot.window)] += 1

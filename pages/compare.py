@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from s2dash.annotation.registry import LOCAL
 from s2dash.clustering import METHODS
 from s2dash.dashboard import state
 from s2dash.dashboard.study_figures import COLUMNS, MEANING, NO_REFERENCE, study_figure, study_rows
@@ -29,7 +30,11 @@ def shared_settings(result: RunResult | None) -> RunSettings:
     saved = state.recall("settings")
     known = saved if isinstance(saved, dict) else {}
     chosen = {key: st.session_state.get(key, known.get(key, value)) for key, value in first.items()}
-    return RunSettings.from_json({**chosen, "method": "kmeans", "k": first["k"], "options": {}, "model": ""})
+    local = [name for name in chosen["annotators"] if name in LOCAL] or list(
+        RunSettings().annotators
+    )  # nobody is paid here
+    chosen |= {"method": "kmeans", "k": first["k"], "options": {}, "model": "", "annotators": local}
+    return RunSettings.from_json(chosen)
 
 
 def reference_of(result: RunResult | None, asked: SceneRequest) -> ReferenceSettings | None:

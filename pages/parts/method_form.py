@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from s2dash.annotation.registry import annotator_names
+from s2dash.annotation.registry import LOCAL
 from s2dash.clustering import METHODS, Method, Option
 from s2dash.dashboard import state
 from s2dash.dashboard.method_options import first_value, help_text, method_line, number_limits, option_key
@@ -35,7 +35,7 @@ def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSett
         "texture": (first.texture, TEXTURES),
         "sample": (first.sample, SAMPLES),
         "scheme": (first.scheme, scheme_names()),
-        "annotators": (list(first.annotators), annotator_names()),
+        "annotators": (list(first.annotators), LOCAL),
     }
     for key, (value, options) in fields.items():
         state.seed(key, value, saved=saved.get(key), options=options)
@@ -59,7 +59,7 @@ def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSett
         st.select_slider("Pixels to fit on", SAMPLES, key="sample", format_func="{:,}".format, **KEEP)
         schemes = scheme_names()
         st.selectbox("Class scheme", schemes, key="scheme", format_func=lambda name: load_scheme(name).title, **KEEP)
-        st.multiselect("Who names the clusters", annotator_names(), key="annotators", **KEEP)
+        st.multiselect("Who names the clusters", LOCAL, key="annotators", help="Models are asked on *Labels*.", **KEEP)
     return RunSettings.from_json({key: st.session_state[key] for key in fields} | {"k": k, "options": chosen})
 
 

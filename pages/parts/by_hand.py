@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts.closer_look import show_pictures
 from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
 from s2dash.annotation.question_text import question_text
 from s2dash.dashboard import state
 from s2dash.dashboard.labels import class_name
-from s2dash.dashboard.texts import plain
 from s2dash.pipeline import RunResult
 
 KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -63,10 +63,8 @@ def question_box(run: str, cluster: int, style: str) -> None:
         icon=":material/folder_zip:",
         width="stretch",
     )
-    pictures = question.exhibit.pictures if question.exhibit else ()
-    for start in range(0, len(pictures), 3):
-        for column, picture in zip(st.columns(3), pictures[start : start + 3], strict=False):
-            column.image(picture.png, caption=plain(picture.caption), width="stretch")
+    if question.exhibit is not None:
+        show_pictures(question.exhibit)
     st.code(f"{asked.system}\n\n{asked.text}", language=None, wrap_lines=True, height=320)
 
 

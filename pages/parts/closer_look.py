@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from s2dash.annotation.exhibit import Exhibit
 from s2dash.annotation.legend import LegendEntry
 from s2dash.annotation.reading import shown
 from s2dash.dashboard import state
@@ -22,12 +23,17 @@ def closer_look(result: RunResult, view: ClusterView, cluster: int, run: str) ->
         with st.spinner("Drawing the clusters …"):
             exhibit = state.workspace().exhibits(run)[cluster]
         st.markdown("**What models are shown**")
-        for start in range(0, len(exhibit.pictures), 3):
-            for column, picture in zip(st.columns(3), exhibit.pictures[start : start + 3], strict=False):
-                column.image(picture.png, caption=plain(picture.caption), width="stretch")
+        show_pictures(exhibit)
         if exhibit.words:
             with st.popover("Figures they are told", icon=":material/notes:"):
                 st.code(exhibit.words, language=None, wrap_lines=True)
+
+
+def show_pictures(exhibit: Exhibit) -> None:
+    """What a model is shown of a cluster, three in a row."""
+    for start in range(0, len(exhibit.pictures), 3):
+        for column, picture in zip(st.columns(3), exhibit.pictures[start : start + 3], strict=False):
+            column.image(picture.png, caption=plain(picture.caption), width="stretch")
 
 
 def spectrum(result: RunResult, view: ClusterView, cluster: int) -> None:

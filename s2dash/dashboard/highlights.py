@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from s2dash.colours import HIGHLIGHT_COLOUR, rgb_of
+from s2dash.dashboard.pictures import touching
 from s2dash.types import LabelArray
 
 DIM = 150
@@ -28,12 +29,7 @@ def highlight_states(labels: LabelArray, cluster: int) -> LabelArray:
     """
     inside = labels == cluster
     states: LabelArray = inside.view(np.uint8).copy()
-    near = np.zeros_like(inside)
-    near[1:] |= inside[:-1]
-    near[:-1] |= inside[1:]
-    near[:, 1:] |= inside[:, :-1]
-    near[:, :-1] |= inside[:, 1:]
-    states[near & ~inside] = _OUTLINE
+    states[touching(inside)] = _OUTLINE
     states[labels == 0] = _NOTHING
     return states
 

@@ -127,13 +127,13 @@ def highlight_picture(
     factor = int(np.clip(-(-min_side // max(labels.shape)), 1, 4))
     picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     inside = inside.repeat(factor, axis=0).repeat(factor, axis=1)
-    outline = _touching(inside) & (picture[..., 3] > 0)
+    outline = touching(inside) & (picture[..., 3] > 0)
     picture[outline, :3] = rgb_of(colour)
     picture[picture[..., 3] == 0] = 0
     return picture
 
 
-def _touching(inside: BoolArray) -> BoolArray:
+def touching(inside: BoolArray) -> BoolArray:
     """Pixels outside a region that share a side with it."""
     near = np.zeros_like(inside)
     near[1:] |= inside[:-1]

@@ -109,9 +109,26 @@ class Visitor:
         assert self.page.title() == f"{title} · s2dash"
 
     def choose(self, label: str, option: str) -> None:
-        self.page.get_by_label(label, exact=True).first.click()
-        self.page.get_by_role("option", name=option, exact=True).click()
-        self.idle()
+        """Open a list, type what is wanted, as its box allows, and take it.
+
+        A list far down holds in the page only what can be seen of it, and a page redrawn at that moment closes it:
+        a person would open it again.
+        """
+        from playwright.sync_api import TimeoutError as Late
+
+        box = self.page.get_by_label(label, exact=True).first
+        wanted = self.page.get_by_role("option", name=option, exact=True)
+        for _ in range(4):
+            box.click()
+            box.press_sequentially(option)
+            try:
+                wanted.click(timeout=5_000)
+            except Late:
+                self.page.keyboard.press("Escape")
+                continue
+            self.idle()
+            return
+        pytest.fail(f"{label!r} never offered {option!r}")
 
     def press(self, button: str) -> None:
         self.page.get_by_role("button", name=button, exact=True).first.click()

@@ -139,9 +139,41 @@ class OutputBusyError(OutputError):
     """Another run is writing to the same folder."""
 
 
+class SchedulerError(S2DashError):
+    """A dask scheduler or its workers cannot do the work."""
+
+
 class TooLargeError(S2DashError):
     """What was asked does not fit in memory; the text holds the numbers and the way out."""
 
 
 class Cancelled(S2DashError):  # noqa: N818 - not a failure, the person's wish
     """The person stopped the work."""
+
+
+class AreaError(S2DashError):
+    """An area of interest is no area, lies outside the Earth, or cannot be used with the scene."""
+
+
+class AreaEstimateError(S2DashError):
+    """A sample from which areas cannot be estimated."""
+
+
+class CorrectionError(S2DashError):
+    """An area or a point of a map cannot be set, drawn or read as asked."""
+
+
+class NotAllowedError(S2DashError):
+    """A person may look at a workspace but not write to it."""
+
+
+class SignInError(S2DashError):
+    """Sign-in is configured in a way that does not work."""
+
+
+class ImageryError(S2DashError):
+    """Imagery cannot be searched for or fetched: the catalogue, the network, or the request."""
+
+
+class NoImageryError(ImageryError):
+    """A catalogue holds no image for the area and the dates, or none that shows the ground."""

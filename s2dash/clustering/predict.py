@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from rasterio.windows import Window
@@ -12,9 +12,10 @@ from s2dash.clustering.model import FittedModel, PixelModel
 from s2dash.errors import ClusteringError, ModelMismatchError, NoValidPixelsError, TooLargeError
 from s2dash.features import FeatureStack
 from s2dash.grid import BLOCK, blocks, pad, slices
-from s2dash.memory import available_bytes
+from s2dash.memory import available_bytes, spacious_zeros
 from s2dash.parallel import ordered_map, workers
 from s2dash.progress import Progress, Silent, steps
+from s2dash.scheduler import cluster_map, scheduler_address
 from s2dash.types import FloatArray, LabelArray, NumberArray
 
 LEAST_BLOCK = 64
@@ -40,17 +41,25 @@ def predict_map(
     Raises:
         ModelMismatchError: If the model was fitted on other features.
         NoValidPixelsError: If no pixel is valid.
-        TooLargeError: If not even the smallest blocks fit in memory.
+        TooLargeError: If not even the smallest blocks fit in memory, or the map fits neither there nor on disk.
+        SchedulerError: If the dask cluster that was named cannot do it.
     """
     check_features(features, model)
     side = block or block_side(features, model)
-    labels = np.zeros(features.grid.shape, dtype=np.uint8)
+    labels = spacious_zeros(features.grid.shape, np.uint8)
+    windows = blocks(features.grid, side=side)
+    watch = progress or Silent()
+    if address := scheduler_address():
+        done = cluster_map(_label_on_worker, (features, model), windows, address=address)
+        for window, found in steps(done, total=len(windows), progress=watch, text="Labelling pixels"):
+            labels[slices(window)] = found
+    else:
 
-    def label(window: Window) -> None:
-        labels[slices(window)] = _label_block(features, model, window)
+        def label(window: Window) -> None:
+            labels[slices(window)] = _label_block(features, model, window)
 
-    _every_block(label, features, model, side=side, progress=progress, text="Labelling pixels")
-    if not labels.any():
+        _every_block(label, windows, model, progress=watch, text="Labelling pixels")
+    if not any(labels[slices(window)].any() for window in windows):
         raise NoValidPixelsError("No pixel of the scene is valid, so there is nothing to label.")
     return labels
 
@@ -93,7 +102,8 @@ def product_map(
             found = model.product(name, values, valid)
             made[slices(window)] = np.where(valid, found, np.nan)[inner]
 
-    _every_block(fill, features, model, side=block_side(features, model), progress=progress, text="Making a map")
+    windows = blocks(features.grid, side=block_side(features, model))
+    _every_block(fill, windows, model, progress=progress or Silent(), text="Making a map")
     return made
 
 
@@ -134,24 +144,29 @@ def block_side(features: FeatureStack, model: FittedModel) -> int:
 
 def _every_block(
     work: Callable[[Window], None],
-    features: FeatureStack,
+    windows: Sequence[Window],
     model: FittedModel,
     *,
-    side: int,
-    progress: Progress | None,
+    progress: Progress,
     text: str,
 ) -> None:
     from threadpoolctl import threadpool_limits
 
-    windows = blocks(features.grid, side=side)
-    watch = progress or Silent()
     if not model.threaded:
-        for window in steps(windows, total=len(windows), progress=watch, text=text):
+        for window in steps(windows, total=len(windows), progress=progress, text=text):
             work(window)
         return
     with threadpool_limits(limits=1):  # the blocks already keep every core busy
-        for _ in steps(ordered_map(work, windows), total=len(windows), progress=watch, text=text):
+        for _ in steps(ordered_map(work, windows), total=len(windows), progress=progress, text=text):
             pass
+
+
+def _label_on_worker(shared: tuple[FeatureStack, FittedModel], window: Window) -> LabelArray:
+    """A task of a dask cluster."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):  # as here: neither more threads than cores, nor other rounding
+        return _label_block(*shared, window)
 
 
 def _label_block(features: FeatureStack, model: FittedModel, window: Window) -> LabelArray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +15,16 @@ from s2dash.grid import spread_blocks
 from s2dash.masking import SCL_NAMES, MaskRule
 from s2dash.radiometry import Setting, detect_radiometry
 from s2dash.scene import Provenance, Scene, has_data
+from s2dash.sources.area_scene import clip_scene
 from s2dash.sources.folder import check_same_crs, folder_layout
 from s2dash.sources.header import Layer, inspect_raster, overlap
 from s2dash.sources.layout import BandNames, Layout
 from s2dash.sources.raster import RasterSource
 from s2dash.sources.safe import METADATA, is_safe, safe_layout
 from s2dash.sources.stack import stack_layout
+
+if TYPE_CHECKING:
+    from s2dash.area import AreaOfInterest
 
 SIMULATED = "simulated:"
 """How locations begin that are computed, not read."""
@@ -35,6 +41,7 @@ def load_scene(
     scale: Setting = "auto",
     mask: MaskRule = _DEFAULT_MASK,
     title: str | None = None,
+    area: AreaOfInterest | Mapping[str, Any] | None = None,
 ) -> Scene:
     """Open a Sentinel-2 level 2A scene; only headers and a few pixels are read.
 
@@ -51,6 +58,8 @@ def load_scene(
         scale: Reflectance per digital number, e.g. 0.0001; `"auto"` likewise.
         mask: Which classes of the scene classification are masked.
         title: What to call the scene; defaults to the name of the file or folder.
+        area: Use only the pixels under this area (GeoJSON, or an `AreaOfInterest`); outside is no data. Scale and
+            offset are still found out from the whole scene.
 
     Raises:
         SceneNotFoundError: If nothing is there.
@@ -62,13 +71,17 @@ def load_scene(
         TooFewBandsError: If fewer than two bands of the method are there.
         GridMismatchError: If the scene classification or a band lies elsewhere.
         NoValidPixelsError: If no pixel has data in every band.
+        AreaError: If the area lies elsewhere, or covers too few pixels.
         SceneError: For anything else that makes no scene.
     """
     if str(location).startswith(SIMULATED):
-        return _simulated(str(location), scl=scl, bands=bands, offset=offset, scale=scale, mask=mask, title=title)
+        made = _simulated(str(location), scl=scl, bands=bands, offset=offset, scale=scale, mask=mask, title=title)
+        return made if area is None else clip_scene(made, area)
     path = Path(location).expanduser().absolute()
     if not path.exists():
         raise SceneNotFoundError(f"There is no file or folder {path}. Check the spelling, or give the full path.")
+    from s2dash.sources.stac.stack_file import as_fetched, told_by
+
     layout = _layout(path, bands)
     if len(layout.layers) < 2:
         raise TooFewBandsError(_too_few(path, layout))
@@ -91,8 +104,18 @@ def load_scene(
     )
     scene = Scene(source=source, bands=names, missing=missing, mask=mask, provenance=provenance)
     _require_pixels(scene)
-    radiometry = detect_radiometry(source, bands=names, scale=scale, offset=offset, declared=layout.declared)
-    return scene.with_radiometry(radiometry)
+    told = told_by(tags) if scale == offset == "auto" else None
+    if told is not None:
+        scene = as_fetched(scene, told)
+    else:
+        scene = scene.with_radiometry(
+            detect_radiometry(source, bands=names, scale=scale, offset=offset, declared=layout.declared)
+        )
+    if area is None:
+        return scene
+    scene = clip_scene(scene, area)
+    _require_pixels(scene)
+    return scene
 
 
 def _simulated(

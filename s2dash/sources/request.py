@@ -28,12 +28,15 @@ class SceneRequest:
     """Reflectance per number."""
     mask: MaskRule = field(default_factory=MaskRule)
     """Which SCL classes are masked."""
+    area: Mapping[str, Any] | None = field(default=None, hash=False)
+    """GeoJSON geometry, degrees: only the pixels under it are used; None for the whole scene."""
 
     def load(self) -> Scene:
         """Load the scene.
 
         Raises:
             SceneError: If it cannot be read as asked.
+            AreaError: If its area lies elsewhere, or covers too few pixels.
         """
         return load_scene(
             self.location,
@@ -42,11 +45,15 @@ class SceneRequest:
             offset=self.offset,
             scale=self.scale,
             mask=self.mask,
+            area=self.area,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self) | {"bands": list(self.bands)}
+        """As JSON; without an area it is what it was before there were areas, and so are keys made of it."""
+        content = asdict(self) | {"bands": list(self.bands)}
+        if self.area is None:
+            del content["area"]
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> SceneRequest:

@@ -2,6 +2,7 @@
 
 Each verb takes what the one before returns and can be used alone:
 
+    scene     = s2dash.fetch_scene(area, "2023-06-01", "2023-08-31").load()   # or, from files on disk:
     scene     = s2dash.load_scene("S2B_MSIL2A_….SAFE")
     features  = s2dash.build_features(scene, indices=["NDVI", "NDWI", "NDBI"])
     clusters  = s2dash.cluster(features, k=12, seed=0)
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from s2dash.reference import load_reference, load_worldcover
     from s2dash.simulation import simulate_scene
     from s2dash.sources import load_scene
+    from s2dash.sources.stac import fetch_scene, search_scenes
 
 __version__ = "0.1.0"
 
@@ -32,10 +34,12 @@ _VERBS = {
     "annotate": "s2dash.annotation.annotate",
     "build_features": "s2dash.features",
     "cluster": "s2dash.clustering",
+    "fetch_scene": "s2dash.sources.stac",
     "load_reference": "s2dash.reference",
     "load_scene": "s2dash.sources",
     "load_worldcover": "s2dash.reference",
     "run_chain": "s2dash.pipeline",
+    "search_scenes": "s2dash.sources.stac",
     "simulate_scene": "s2dash.simulation",
 }
 
@@ -44,10 +48,12 @@ __all__ = [
     "annotate",
     "build_features",
     "cluster",
+    "fetch_scene",
     "load_reference",
     "load_scene",
     "load_worldcover",
     "run_chain",
+    "search_scenes",
     "simulate_scene",
 ]
 

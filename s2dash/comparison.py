@@ -16,7 +16,7 @@ from s2dash.errors import GridMismatchError, NoOverlapError, SchemeError
 from s2dash.grid import slices, strips
 from s2dash.landcover import LandCoverMap
 from s2dash.reference import Reference
-from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme
+from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, LandCoverClass
 from s2dash.types import LabelArray
 
 WORLDCOVER_OVERALL: Mapping[int, float] = {2020: 74.4, 2021: 76.7}
@@ -199,7 +199,7 @@ def agreement(landcover: LandCoverMap, reference: Reference, *, clusters: Cluste
     """
     _check(landcover, reference)
     scheme = landcover.scheme
-    histogram = joint_histogram(reference.codes, landcover.codes)
+    histogram = _counted(joint_histogram(reference.codes, landcover.codes), scheme)
     _check_codes(histogram.sum(axis=1), scheme, f"The reference {reference.title!r}")
     _check_codes(histogram.sum(axis=0), scheme, "The map", allowed=(UNDECIDED,))
     if not histogram[1:, 1:].any():
@@ -242,8 +242,9 @@ def disagreement(landcover: LandCoverMap, reference: Reference) -> LabelArray:
     """
     _check(landcover, reference)
     result = np.empty(landcover.codes.shape, dtype=np.uint8)
+    counted = landcover.scheme.counted_table
     for window in strips(landcover.grid, rows=_ROWS):
-        mapped, expected = landcover.codes[slices(window)], reference.codes[slices(window)]
+        mapped, expected = counted[landcover.codes[slices(window)]], counted[reference.codes[slices(window)]]
         part = np.where(mapped == expected, np.uint8(AGREES), np.uint8(DISAGREES))
         part[(mapped == NO_DATA) | (expected == NO_DATA)] = NOT_COMPARED
         result[slices(window)] = part
@@ -280,6 +281,14 @@ def cluster_agreement(
                 )
             )
     return tuple(rows)
+
+
+def _counted(histogram: CountArray, scheme: ClassScheme) -> CountArray:
+    """Pixels by reference and map class with every added class counted as the one it counts as."""
+    folded = np.zeros_like(histogram)
+    table = scheme.counted_table
+    np.add.at(folded, (table[:, None], table[None, :]), histogram)
+    return folded
 
 
 def _classes(confusion: Confusion, scheme: ClassScheme) -> tuple[ClassAgreement, ...]:
@@ -344,6 +353,9 @@ def _caution(landcover: LandCoverMap, reference: Reference) -> str:
     elif image is None or shown is None:
         what = " and ".join(name for name, year in (("image", image), ("reference", shown)) if year is None)
         sentences.append(f"The year of the {what} is not known: change between the two counts as disagreement.")
+    for cls in landcover.scheme.classes:
+        if cls.added and (landcover.codes == cls.code).any():
+            sentences.append(_about_added(cls, landcover.scheme))
     if reference.unknown:
         codes = ", ".join(str(code) for code in sorted(reference.unknown)[:12])
         sentences.append(
@@ -351,3 +363,15 @@ def _caution(landcover: LandCoverMap, reference: Reference) -> str:
             "and are left out."
         )
     return " ".join(sentences)
+
+
+def _about_added(cls: LandCoverClass, scheme: ClassScheme) -> str:
+    if cls.code in scheme.counted_as:
+        return (
+            f"{cls.name} was added to the classes of this run and counts as {scheme[scheme.counted_as[cls.code]].name} "
+            "here."
+        )
+    return (
+        f"{cls.name} was added to the classes of this run and has no counterpart in the reference: all of it counts as "
+        "disagreement."
+    )

@@ -27,10 +27,13 @@ from s2dash.export.run_files import (
     write_run,
     write_state,
 )
+from s2dash.map_edit import MapEdit
 from s2dash.pipeline import RunResult
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.run_edits import carry_decisions, decided_since, edit_state
 from s2dash.scene import Scene
+from s2dash.scheme_edits import checked_class_edit, codes_used, edited_scheme
+from s2dash.schemes import ClassScheme, load_scheme
 from s2dash.sources.request import SceneRequest
 from s2dash.store import MEANWHILE, Store, folder_lock
 
@@ -52,8 +55,34 @@ class KeptRuns:
         """
         edits = self.store.changes(run_id).edits
         result = self._read(run_id, edits, self._written(run_id))
-        legend = self._with_answers(run_id, result.legend).with_history(self.store.events(run_id))
-        return result if legend == result.legend else result.with_legend(legend)
+        changed = self.store.map_edits(run_id)
+        legend = self._with_answers(run_id, replace(result.legend, scheme=_every_class(result.legend.scheme, changed)))
+        legend = legend.with_history(self.store.events(run_id))
+        legend = replace(legend, scheme=_scheme_in_force(legend, changed))
+        if legend == result.legend and changed == result.map_edits:
+            return result
+        reference = result.reference
+        if reference is not None and reference.scheme != legend.scheme:
+            reference = replace(reference, scheme=legend.scheme)
+        return replace(result, legend=legend, reference=reference, map_edits=changed)
+
+    def change_map(self, run_id: str, edit: MapEdit) -> MapEdit:
+        """Record an area, a point or a class that a person changed, or that one is taken back.
+
+        Returns:
+            The same with its number; of a new class with its code.
+
+        Raises:
+            SchemeError: If a class cannot be changed so: its name is taken, or it is in use and cannot be taken back.
+            StoreError: If the run is unknown.
+        """
+        named = replace(edit, who=edit.who or person())
+        if named.kind in ("area", "point", "sample"):
+            return self.store.add_map_edit(run_id, named)
+        self.open_run(run_id)  # says so where there is no such run
+        with folder_lock(self.store.run_folder(run_id)):  # one at a time, or two new classes would get one code
+            legend, edits = self.open_run(run_id).legend, self.store.map_edits(run_id)
+            return self.store.add_map_edit(run_id, checked_class_edit(named, legend, edits))
 
     def _with_answers(self, run_id: str, legend: Legend) -> Legend:
         """A legend with every answer that is kept for its clusters, also one that came after the files were written."""
@@ -77,6 +106,14 @@ class KeptRuns:
             LegendError: If cluster or class is unknown.
         """
         self._decide(run_id, lambda legend: legend.override(cluster, code, who=who or person(), why=why))
+
+    def note(self, run_id: str, cluster: int, text: str, *, who: str = "") -> None:
+        """Leave a note on a cluster, for everybody who opens the run; it changes no class and is never lost.
+
+        Raises:
+            LegendError: If the cluster is unknown, or the note empty.
+        """
+        self._decide(run_id, lambda legend: legend.note(cluster, text, who=who or person()))
 
     def undo(self, run_id: str, *, who: str = "") -> None:
         """Take the last decision back.
@@ -181,7 +218,7 @@ class KeptRuns:
             raise EditError("There is no edit of the clusters to redo: none was undone since the last was made.")
         events: list[LegendEvent] = []
         said: list[str] = []
-        decided = self.store.events(run_id)
+        decided = [event for event in self.store.events(run_id) if event.kind != "note"]
         if decided_since(decided, again.edit):
             settings = result.clusters.settings
             state = read_state(self.store.run_folder(run_id), again.seq, settings=settings)
@@ -253,6 +290,10 @@ class KeptRuns:
         history = self.store.cluster_edits(run_id)
         if history.last == result.edits.last:
             return result
+        changed = self.store.map_edits(run_id)
+        result = replace(result, map_edits=changed).with_legend(
+            replace(result.legend, scheme=_every_class(result.legend.scheme, changed))
+        )
         # The record is right, and the files are behind: of an edit just made, or of one that a crash cut short.
         state = read_state(folder, history.state, settings=result.clusters.settings)
         result = result.with_state(state, edits=history, events=self.store.events(run_id))
@@ -266,6 +307,20 @@ class KeptRuns:
 def _which(answer: Answer) -> tuple[object, ...]:
     """What tells an answer from every other of its run."""
     return answer.annotator, answer.cluster, answer.card, answer.prompt, answer.model
+
+
+def _every_class(scheme: ClassScheme, edits: tuple[MapEdit, ...]) -> ClassScheme:
+    """A run's scheme with every class that people ever added to it, for reading what was said and decided."""
+    if not any(edit.kind == "class" for edit in edits):
+        return scheme
+    return edited_scheme(load_scheme(scheme.name), edits)
+
+
+def _scheme_in_force(legend: Legend, edits: tuple[MapEdit, ...]) -> ClassScheme:
+    """A run's scheme as it is now: without the classes that were taken back and that nothing uses."""
+    if not any(edit.kind == "class" for edit in edits):
+        return legend.scheme
+    return edited_scheme(load_scheme(legend.scheme.name), edits, used=codes_used(legend, edits))
 
 
 def person() -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from s2dash.annotation.answer import Answer
-from s2dash.annotation.legend import build_legend
-from s2dash.comparison import agreement
+from s2dash.confusion import Confusion, joint_histogram
 from s2dash.pipeline import RunResult
+from s2dash.schemes import NO_DATA, UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,20 @@ def naming_scores(result: RunResult) -> tuple[NamingScore, ...]:
     groups: dict[tuple[str, str, str], dict[int, Answer]] = {}
     for answer in result.legend.answers:
         groups.setdefault((answer.annotator, answer.model, answer.style), {})[answer.cluster] = answer
+    if not groups:
+        return ()
+    # The pixels are counted once: what another name does to a cluster only moves its counts to another column.
+    scheme = result.legend.scheme
+    counted = scheme.counted_table
+    contingency = joint_histogram(result.clusters.labels, counted[result.reference.codes])
+    contingency[:, NO_DATA] = 0
     scores = []
     for (who, model, style), said in groups.items():
-        legend = build_legend(list(said.values()), scheme=result.legend.scheme, clusters=result.cards)
-        found = agreement(legend.apply(result.clusters, year=result.year), result.reference, clusters=result.clusters)
+        histogram = np.zeros_like(contingency)  # reference by map
+        for cluster in np.flatnonzero(contingency[1:].any(axis=1)) + 1:
+            code = said[int(cluster)].code if int(cluster) in said else None
+            histogram[:, UNDECIDED if code is None else counted[code]] += contingency[cluster]
+        found = Confusion.from_histogram(histogram, order=scheme.codes).scores
         named = sum(answer.code is not None for answer in said.values())
         scores.append(NamingScore(who, model, style, named, len(said), found.overall, found.miou))
     return tuple(sorted(scores, key=lambda one: (-one.overall, one.annotator, one.model, one.style)))

@@ -28,10 +28,12 @@ from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel, cluster, product_map
 from s2dash.clustering.quality import ClusterQuality, measure_quality
 from s2dash.comparison import Agreement, agreement
+from s2dash.corrections import corrected
 from s2dash.edit_history import EditHistory
 from s2dash.errors import TooLargeError
 from s2dash.features import FeatureStack, Texture, build_features
 from s2dash.landcover import LandCoverMap
+from s2dash.map_edit import MapEdit
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.reference import Reference
 from s2dash.run_settings import ReferenceSettings, RunSettings
@@ -88,6 +90,8 @@ class RunResult:
     """What people did to the clusters since they were fitted."""
     rounds: tuple[RoundReport, ...] = ()
     """Feedback rounds: what was asked once more, what that cost and what it changed."""
+    map_edits: tuple[MapEdit, ...] = ()
+    """Areas, points and classes that people changed since."""
 
     @property
     def year(self) -> int | None:
@@ -97,12 +101,16 @@ class RunResult:
 
     @cached_property
     def landcover(self) -> LandCoverMap:
-        """The named map."""
-        return self.legend.apply(self.clusters, year=self.year)
+        """The named map, with the areas that people corrected."""
+        return corrected(self.legend.apply(self.clusters, year=self.year), self.map_edits)
 
     @cached_property
     def agreement(self) -> Agreement | None:
-        """How far the map agrees with the reference; None where there is none."""
+        """How far the map, corrections and all, agrees with the reference; None where there is none.
+
+        The ceiling stays that of the clusters: areas corrected by hand lie below it, so that what the map reaches may
+        exceed it.
+        """
         if self.reference is None:
             return None
         return agreement(self.landcover, self.reference, clusters=self.clusters)
@@ -150,6 +158,7 @@ class RunResult:
             "clustering": dict(self.clusters.settings),
             "edits": self.edits.to_json(),
             "rounds": [report.to_json() for report in self.rounds],
+            "map_edits": [edit.to_json() for edit in self.map_edits],
             "timings_s": {step: round(seconds, 3) for step, seconds in self.timings.items()},
             "peak_memory_mib": peak_memory_mib(),
             "versions": versions(),

@@ -230,6 +230,14 @@ def load_worldcover(
     return _finish(canvas, title=title, year=year, attribution=attribution, notes=notes)
 
 
+def worldcover_attribution(year: int) -> str:
+    """Text that the licence of ESA WorldCover (CC BY 4.0) asks for."""
+    return (
+        f"© ESA WorldCover project {year} / Contains modified Copernicus Sentinel data ({year}) processed by "
+        "ESA WorldCover consortium"
+    )
+
+
 def _finish(
     canvas: ClassCanvas, *, title: str, year: int | None, attribution: str, notes: tuple[str, ...] = ()
 ) -> Reference:
@@ -288,10 +296,7 @@ def _describe(path: Path, tags: Mapping[str, str]) -> tuple[str, int | None, str
     named, titled = _WORLDCOVER_NAME.search(name), _WORLDCOVER_TITLE.search(tags.get("title", ""))
     if found := named or titled:
         year = int(found[1])
-        attribution = (
-            f"© ESA WorldCover project {year} / Contains modified Copernicus Sentinel data ({year}) processed by "
-            "ESA WorldCover consortium"
-        )
+        attribution = worldcover_attribution(year)
         return f"ESA WorldCover {year}" + (f" ({named[2].lower()})" if named else ""), year, attribution
     lower = {key.lower(): value.strip() for key, value in tags.items()}
     years = {int(year) for year in _YEAR.findall(lower.get("year") or lower.get("time_start", "").replace("T", " "))}

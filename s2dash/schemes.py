@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,10 @@ class LandCoverClass:
     """One sentence by language that separates it from its neighbours."""
     synonyms: Mapping[str, tuple[str, ...]]
     """Other words for it by language."""
+    added: bool = False
+    """Whether people added it to the scheme of one run; its key then says what it is, and its code only there."""
+    counts_as: int | None = None
+    """Of an added class, the class it counts as where the map is compared with others; None for itself."""
 
     @property
     def name(self) -> str:
@@ -47,6 +52,37 @@ class LandCoverClass:
     def rgb(self) -> tuple[int, int, int]:
         """The colour as bytes."""
         return int(self.colour[1:3], 16), int(self.colour[3:5], 16), int(self.colour[5:7], 16)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "code": self.code,
+            "key": self.key,
+            "name": dict(self.names),
+            "colour": self.colour,
+            "definition": dict(self.definitions),
+            "synonyms": {language: list(words) for language, words in self.synonyms.items()},
+            "added": self.added,
+            "counts_as": self.counts_as,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> LandCoverClass:
+        """Back from JSON, or from the TOML of a scheme.
+
+        Raises:
+            KeyError: If something is missing.
+        """
+        return cls(
+            code=row["code"],
+            key=row["key"],
+            names=row["name"],
+            colour=row["colour"].upper(),
+            definitions=row["definition"],
+            synonyms={language: tuple(words) for language, words in row["synonyms"].items()},
+            added=row.get("added", False),
+            counts_as=row.get("counts_as"),
+        )
 
 
 @dataclass(frozen=True)
@@ -61,6 +97,8 @@ class ClassScheme:
     """In the scheme's own order."""
     attribution: str = ""
     """Who defined it."""
+    retired: tuple[LandCoverClass, ...] = ()
+    """Classes that people added and took back: nothing can become one of them, but the history names them."""
 
     @property
     def codes(self) -> tuple[int, ...]:
@@ -68,13 +106,38 @@ class ClassScheme:
         return tuple(cls.code for cls in self.classes)
 
     def __getitem__(self, code: int) -> LandCoverClass:
-        for cls in self.classes:
+        for cls in (*self.classes, *self.retired):
             if cls.code == code:
                 return cls
         raise SchemeError(f"The scheme {self.name!r} has no class {code}; it has {list(self.codes)}.")
 
     def __contains__(self, code: object) -> bool:
         return code in self.codes
+
+    def knows(self, code: int) -> bool:
+        """Whether it has the class, or had it once."""
+        return any(cls.code == code for cls in (*self.classes, *self.retired))
+
+    @property
+    def counted_as(self) -> dict[int, int]:
+        """Classes that count as another one where the map is compared: code → code."""
+        return {cls.code: cls.counts_as for cls in self.classes if cls.counts_as in self.codes and cls.counts_as}
+
+    @property
+    def counted_table(self) -> LabelArray:
+        """By code, the code it counts as in comparisons: shape (256,), uint8."""
+        table = np.arange(256, dtype=np.uint8)
+        for code, other in self.counted_as.items():
+            table[code] = other
+        return table
+
+    def edits_json(self) -> dict[str, Any]:
+        """What people changed of the scheme that comes with the package, as JSON; empty where nothing."""
+        own = {cls.code: cls for cls in load_scheme(self.name).classes} if self.name in scheme_names() else {}
+        changed = [cls.to_json() for cls in self.classes if cls != own.get(cls.code)]
+        if not changed and not self.retired:
+            return {}
+        return {"classes": changed, "retired_classes": [cls.to_json() for cls in self.retired]}
 
     def by_key(self, key: str) -> LandCoverClass:
         """The class with this key."""
@@ -136,18 +199,28 @@ def load_scheme(name: str) -> ClassScheme:
         raise SchemeError(f"There is no class scheme {name!r}. Choose one of: {', '.join(scheme_names())}.")
     text = resources.files("s2dash.data").joinpath("schemes", f"{name}.toml").read_text("utf-8")
     table = tomllib.loads(text)
-    classes = tuple(
-        LandCoverClass(
-            code=row["code"],
-            key=row["key"],
-            names=row["name"],
-            colour=row["colour"].upper(),
-            definitions=row["definition"],
-            synonyms={language: tuple(words) for language, words in row["synonyms"].items()},
-        )
-        for row in table["classes"]
-    )
+    classes = tuple(LandCoverClass.from_json(row) for row in table["classes"])
     return ClassScheme(name=name, title=table["title"], classes=classes, attribution=table.get("attribution", ""))
+
+
+def scheme_with_edits(name: str, content: Mapping[str, Any]) -> ClassScheme:
+    """A scheme that comes with the package, with what people changed of it.
+
+    Args:
+        name: The scheme.
+        content: What `ClassScheme.edits_json` gave, among other things.
+
+    Raises:
+        KeyError: If something of a class is missing.
+        SchemeError: If there is no such scheme.
+    """
+    scheme = load_scheme(name)
+    changed = {row["code"]: LandCoverClass.from_json(row) for row in content.get("classes", [])}
+    retired = tuple(LandCoverClass.from_json(row) for row in content.get("retired_classes", []))
+    if not changed and not retired:
+        return scheme
+    kept = [changed.pop(cls.code, cls) for cls in scheme.classes]
+    return replace(scheme, classes=(*kept, *changed.values()), retired=retired)
 
 
 @cache

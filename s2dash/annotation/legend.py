@@ -21,7 +21,7 @@ from s2dash.annotation.vote import MAJORITY, Vote, VotingRule, standing, vote
 from s2dash.clustering.model import MAX_CLUSTERS, ClusterMap
 from s2dash.errors import LegendError
 from s2dash.landcover import LandCoverMap
-from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, load_scheme
+from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, scheme_with_edits
 
 DecidedBy = Literal["vote", "confidence", "person", "nobody"]
 
@@ -79,7 +79,9 @@ class Legend:
         for event in self.events:
             if event.kind not in get_args(EventKind):
                 raise LegendError(f"A legend has no event {event.kind!r}, only {', '.join(get_args(EventKind))}.")
-            self._check(event.cluster, event.after if event.kind == "override" else None)
+            self._check_cluster(event.cluster)
+            if event.kind == "override" and event.after is not None and not self.scheme.knows(event.after):
+                raise self._no_class(event.after)
 
     @cached_property
     def entries(self) -> Mapping[int, LegendEntry]:
@@ -119,6 +121,11 @@ class Legend:
         return self.events[::-1]
 
     @property
+    def notes(self) -> tuple[LegendEvent, ...]:
+        """What people remarked on clusters, oldest first."""
+        return tuple(event for event in self.events if event.kind == "note")
+
+    @property
     def can_undo(self) -> bool:
         """Whether an override is in force."""
         return bool(self._replayed[0])
@@ -146,6 +153,18 @@ class Legend:
         self._check(cluster, code)
         before = self.entries[cluster].code
         return self._after(LegendEvent("override", cluster, before, code, who, when or datetime.now(UTC), why))
+
+    def note(self, cluster: int, text: str, *, who: str, when: datetime | None = None) -> Legend:
+        """Leave a note on a cluster; its class stays what it is, and neither undo nor redo touches it.
+
+        Raises:
+            LegendError: If there is no such cluster, or the note says nothing.
+        """
+        self._check(cluster, None)
+        if not text.strip():
+            raise LegendError(f"The note on cluster {cluster} is empty. Write what others should know of it.")
+        code = self.entries[cluster].code
+        return self._after(LegendEvent("note", cluster, code, code, who, when or datetime.now(UTC), text.strip()))
 
     def undo(self, *, who: str, when: datetime | None = None) -> Legend:
         """Take back the latest override in force, whoever made it.
@@ -215,6 +234,7 @@ class Legend:
         return {
             "version": JSON_VERSION,
             "scheme": self.scheme.name,
+            **self.scheme.edits_json(),
             "clusters": list(self.clusters),
             "rule": self.rule.to_json(),
             "queue": list(self.queue),
@@ -239,7 +259,7 @@ class Legend:
             raise LegendError(f"A legend of version {JSON_VERSION} was expected, not {table.get('version')!r}.")
         try:
             return cls(
-                scheme=scheme or load_scheme(table["scheme"]),
+                scheme=scheme or scheme_with_edits(table["scheme"], table),
                 clusters=tuple(table["clusters"]),
                 answers=tuple(Answer.model_validate(answer) for answer in table["answers"]),
                 events=tuple(LegendEvent.from_json(event) for event in table["events"]),
@@ -276,11 +296,17 @@ class Legend:
         return replace(self, events=(*self.events, event))
 
     def _check(self, cluster: int, code: int | None) -> None:
+        self._check_cluster(cluster)
+        if code is not None and code not in self.scheme:
+            raise self._no_class(code)
+
+    def _check_cluster(self, cluster: int) -> None:
         if cluster not in self.clusters:
             raise LegendError(f"There is no cluster {cluster}. The legend has the clusters {_listed(self.clusters)}.")
-        if code is not None and code not in self.scheme:
-            choices = ", ".join(f"{cls.code} {cls.name}" for cls in self.scheme.classes)
-            raise LegendError(f"The scheme {self.scheme.name!r} has no class {code}. Choose one of: {choices}.")
+
+    def _no_class(self, code: int) -> LegendError:
+        choices = ", ".join(f"{cls.code} {cls.name}" for cls in self.scheme.classes)
+        return LegendError(f"The scheme {self.scheme.name!r} has no class {code}. Choose one of: {choices}.")
 
     def _entry_json(self, entry: LegendEntry) -> dict[str, Any]:
         return {
@@ -326,7 +352,7 @@ def build_legend(
                 f"{answer.annotator!r} answered about cluster {answer.cluster}, but there are only {_listed(present)}."
             )
         for code in (answer.code, answer.second):
-            if code is not None and code not in scheme:
+            if code is not None and not scheme.knows(code):
                 raise LegendError(
                     f"{answer.annotator!r} answered {code} for cluster {answer.cluster}, which the scheme "
                     f"{scheme.name!r} does not have. Normalise answers to the scheme first."

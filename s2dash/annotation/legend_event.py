@@ -1,4 +1,4 @@
-"""Something a person did to a legend: an override, or taking one back or bringing it back."""
+"""Something a person did to a legend: an override, taking one back or bringing it back, or a note."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from s2dash.errors import LegendError
 
-EventKind = Literal["override", "undo", "redo"]
+EventKind = Literal["override", "undo", "redo", "note"]
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,20 @@ class LegendEvent:
     """Something a person did to a legend."""
 
     kind: EventKind
-    """`override` sets a class, `undo` takes back the latest override in force, anyone's, and `redo` brings it back."""
+    """`override` sets a class, `undo` takes back the latest override in force, anyone's, and `redo` brings it back; a
+    `note` decides nothing and is never taken back."""
     cluster: int
-    """The cluster it changed; an undo or redo is of an override of this one."""
+    """The cluster it changed or is about; an undo or redo is of an override of this one."""
     before: int | None
     """Its class before, None for undecided: for the record, the replay does not use it."""
     after: int | None
-    """Its class after; None means "set to unknown"."""
+    """Its class after; None means "set to unknown". Of a note the class it was left at."""
     who: str
     """The person."""
     when: datetime
     """With time zone; kept in UTC, where every moment has one name."""
     why: str = ""
-    """The reason given."""
+    """The reason given, or what a note says."""
 
     def __post_init__(self) -> None:
         if self.when.tzinfo is None:

@@ -196,6 +196,8 @@ class ModelAnnotator:
 
     def _fingerprint(self, question: Question, text: QuestionText) -> str:
         asked = [text.fingerprint, form_schema(question.scheme), self.entry.max_side_px, self.entry.effort]
+        # An answer is kept with its code, and another run may have added the same class under another one.
+        asked += [[cls.key, cls.code] for cls in question.scheme.classes if cls.added]
         return sha256(dumps(asked, sort_keys=True).encode()).hexdigest()
 
     def _clean(self, reply: ModelReply) -> ModelReply:

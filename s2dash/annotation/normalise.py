@@ -167,6 +167,11 @@ def normalise(
     return named if named.code == code else UNKNOWN
 
 
+def folded_term(text: str) -> str:
+    """What all spellings of a phrase share: two phrases for which this is the same mean the same."""
+    return _stem(_words(text))
+
+
 def _named(words: list[str], index: _Index, own: Mapping[str, int]) -> Normalised | None:
     """The one class that the words name; with code None if all are fillers, None if that cannot be said."""
     phrase = " ".join(words)

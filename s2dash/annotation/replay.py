@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from s2dash.annotation.answer import Answer, Question
 from s2dash.annotation.reading import read_reply
 from s2dash.errors import AnnotationError, SchemeError
-from s2dash.schemes import load_scheme, load_scheme_map
+from s2dash.schemes import NO_DATA, ClassScheme, load_scheme_map, scheme_with_edits
 
 REFLECTANCE_TOLERANCE = 0.004
 """Most that a median reflectance may differ, in every band: the same surface measured from another sample of pixels."""
@@ -74,6 +74,8 @@ class Recording(BaseModel):
     """How it was asked, in a sentence."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """How the clusters were made, so that they can be made again."""
+    classes: dict[str, Any] = Field(default_factory=dict)
+    """What people had changed of the scheme, as `ClassScheme.edits_json` says it."""
     answers: tuple[RecordedAnswer, ...]
     """One for each cluster that was asked about."""
 
@@ -85,7 +87,8 @@ class Recording(BaseModel):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that it holds."""
-        return sha256(self.model_dump_json().encode()).hexdigest()
+        without = None if self.classes else {"classes"}  # recordings made before schemes could be edited stay the same
+        return sha256(self.model_dump_json(exclude=without).encode()).hexdigest()
 
     def to_text(self) -> str:
         """As the JSON file it is kept in."""
@@ -132,6 +135,7 @@ def make_recording(
         scene=scene,
         note=note,
         settings=dict(settings or {}),
+        classes=questions[0].scheme.edits_json(),
         answers=tuple(
             RecordedAnswer(
                 cluster=answer.cluster,
@@ -189,6 +193,7 @@ class ReplayAnnotator:
         kept = "\n".join(recording.fingerprint for recording in self.recordings)
         card = question.card
         asked = f"{kept}\n{question.scheme.name}\n{card.fingerprint}\n{card.share:.6f}"
+        asked += "".join(f"\n{cls.key} {cls.code}" for cls in question.scheme.classes if cls.added)
         return sha256(asked.encode()).hexdigest()
 
     def answer(self, question: Question) -> Answer:
@@ -210,9 +215,9 @@ class ReplayAnnotator:
         if found is None:
             return blank.model_copy(update={"fault": NOTHING_FITS})
         recording, recorded = found
-        own = load_scheme(recording.scheme)
         try:
-            to = load_scheme_map(recording.scheme, question.scheme.name).codes
+            own = scheme_with_edits(recording.scheme, recording.classes)
+            to = _translation(own, question.scheme)
         except SchemeError as error:
             raise AnnotationError(f"What was recorded cannot be told in {question.scheme.name!r}: {error}") from error
         read = read_reply(recorded.text, own)
@@ -246,6 +251,18 @@ class ReplayAnnotator:
             if difference is not None:
                 fitting.append((recording.scheme != question.scheme.name, difference, place))
         return every[min(fitting)[2]] if fitting else None
+
+
+def _translation(own: ClassScheme, asked: ClassScheme) -> dict[int, int]:
+    """Codes of a recording's scheme → codes of the one asked for; an added class goes by its key, else by what it
+    counts as.
+    """
+    to = dict(load_scheme_map(own.name, asked.name).codes)
+    here = {cls.key: cls.code for cls in asked.classes if cls.added}
+    for cls in own.classes:
+        if cls.added:
+            to[cls.code] = here.get(cls.key) or to.get(cls.counts_as or NO_DATA, NO_DATA)
+    return to
 
 
 def _as_it_came(raw: str) -> dict[str, Any] | str:

@@ -1,4 +1,5 @@
-"""The command line: `python -m s2dash demo | run | compare | ask | cards | answers | info | methods`."""
+"""The command line: `python -m s2dash demo | fetch | run | compare | ask | cards | answers | correct | points | info |
+methods`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from contextlib import suppress
 from types import FrameType
 
 from s2dash import __version__
-from s2dash.cli import answers, ask, cards, compare, demo, info, methods, run
+from s2dash.cli import answers, ask, cards, compare, correct, demo, fetch, info, methods, points, run
 from s2dash.cli.output import Console
 from s2dash.errors import Cancelled, S2DashError
 
@@ -28,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"s2dash {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, run, compare, ask, cards, answers, info, methods):
+    for module in (demo, fetch, run, compare, ask, cards, answers, correct, points, info, methods):
         module.add_parser(commands)
     return parser
 

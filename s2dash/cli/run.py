@@ -27,12 +27,13 @@ from s2dash.export.folder import output_folder
 from s2dash.export.run_files import earlier_files, write_run
 from s2dash.names import check_run_name
 from s2dash.pipeline import RunResult, RunSettings, run_chain
+from s2dash.scheduler import SCHEDULER, using_scheduler
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("run", help="make a land-cover map of a scene and compare it with a reference")
-    add_scene_options(parser)
+    add_scene_options(parser, fetch=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--name", default="", help="what to call the run")
     method = parser.add_argument_group("clusters and names")
@@ -49,6 +50,11 @@ def add_parser(commands: Any) -> None:
     method.add_argument("--model", type=Path, metavar="FILE", help="apply the model.npz of another run; fits none")
     add_annotator_options(parser)
     add_reference_options(parser)
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help=f"label the blocks on the dask cluster at this address, e.g. tcp://10.0.0.5:8786 (default: ${SCHEDULER})",
+    )
     add_output_options(parser)
     parser.set_defaults(handler=handle)
 
@@ -58,11 +64,14 @@ def handle(options: argparse.Namespace, console: Console) -> None:
     name = check_run_name(options.name) if options.name else ""
     reference = reference_from(options)
     with output_folder(options.out, owns=earlier_files(options.out)) as staging:
-        request = request_from(options)
+        request = request_from(options, console)
         settings = settings_from(options)
         paid = any(not is_local(annotator) for annotator in settings.annotators)
         book = FileBook(default_book()) if paid else None  # what models answer is kept, whatever becomes of the run
-        result = run_chain(request.load(), settings, reference=reference, request=request, book=book, progress=console)
+        with using_scheduler(options.scheduler):
+            result = run_chain(
+                request.load(), settings, reference=reference, request=request, book=book, progress=console
+            )
         result = replace(result, name=name)
         written = [path.name for path in write_run(result, staging)]
     show(result, console, out=options.out, files=written)

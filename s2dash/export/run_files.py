@@ -18,14 +18,17 @@ from s2dash.cluster_state import ClusterState
 from s2dash.clustering.methods import PRODUCTS
 from s2dash.clustering.model import ClusterMap
 from s2dash.clustering.quality import ClusterQuality
-from s2dash.colours import UNDECIDED_COLOUR, cluster_colours
+from s2dash.colours import file_cluster_colours, file_scheme_colours
 from s2dash.edit_history import EditHistory
 from s2dash.errors import GridMismatchError, OutputError, StoreError
 from s2dash.export.cog import read_labels, write_class_cog, write_number_cog
 from s2dash.export.folder import write_json
+from s2dash.map_edit import MapEdit, in_force
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings
+from s2dash.point_files import POINTS_FILE, points_collection
 from s2dash.reference import Reference
-from s2dash.schemes import UNDECIDED, ClassScheme, load_scheme
+from s2dash.reference_points import reference_points
+from s2dash.schemes import UNDECIDED, ClassScheme
 
 CLUSTERS, LANDCOVER, REFERENCE = "clusters.tif", "landcover.tif", "reference.tif"
 """Rasters of a run, Cloud-Optimized GeoTIFF."""
@@ -38,7 +41,11 @@ PRODUCT_FILES = {name: f"{name}.tif" for name in PRODUCTS}
 """Rasters of numbers that some methods make besides."""
 RASTERS = (CLUSTERS, LANDCOVER, REFERENCE, *PRODUCT_FILES.values())
 """All rasters of a run."""
-RUN_FILES = (*RASTERS, *(f"{raster}.aux.xml" for raster in RASTERS), LEGEND, AGREEMENT, RUN, CARDS, QUALITY, MODEL)
+RUN_FILES = (
+    *RASTERS,
+    *(f"{raster}.aux.xml" for raster in RASTERS),
+    *(LEGEND, AGREEMENT, RUN, CARDS, QUALITY, MODEL, POINTS_FILE),
+)
 """All a run may write: what a new run in the same folder replaces, or removes where it has none of it."""
 
 
@@ -120,6 +127,9 @@ def write_run(result: RunResult, folder: Path, *, beside: Iterable[str] = (), ke
         if name not in kept:
             shutil.copyfile(path, folder / name)
             written.append(folder / name)
+    if points := reference_points(result.map_edits):
+        write_json(folder / POINTS_FILE, points_collection(points, result.legend.scheme))
+        written.append(folder / POINTS_FILE)
     tables = run_tables(result)
     written += [folder / name for name in tables]
     tables[RUN]["files"] = [*beside, *(path.name for path in written)]
@@ -140,8 +150,8 @@ def write_landcover(result: RunResult, path: Path) -> None:
         result.landcover.codes,
         grid=result.landcover.grid,
         names={cls.code: cls.name for cls in scheme.classes} | {UNDECIDED: "Not decided"},
-        colours={cls.code: cls.colour for cls in scheme.classes} | {UNDECIDED: UNDECIDED_COLOUR},
-        tags=_tags(result),
+        colours=file_scheme_colours(scheme),
+        tags=_tags(result) | _correction_tags(result),
     )
 
 
@@ -217,7 +227,7 @@ def read_run(folder: Path) -> RunResult:
         cards = [ClusterCard(**row) for row in _read_json(folder / CARDS)]
         labels, grid = read_labels(folder / CLUSTERS)
         clusters = ClusterMap(grid=grid, labels=labels, model=None, settings=run["clustering"])
-        reference = _read_reference(folder / REFERENCE, run["reference"], load_scheme(run["settings"]["scheme"]))
+        reference = _read_reference(folder / REFERENCE, run["reference"], legend.scheme)
         if reference is not None and reference.grid != grid:
             raise GridMismatchError(f"{REFERENCE} does not lie on the grid of {CLUSTERS}.")
         chosen = run["reference"]
@@ -235,6 +245,7 @@ def read_run(folder: Path) -> RunResult:
             quality=_read_quality(folder / QUALITY),
             edits=EditHistory.from_json(run.get("edits", [])),
             rounds=tuple(RoundReport.from_json(row) for row in run.get("rounds", [])),
+            map_edits=tuple(MapEdit.from_json(row) for row in run.get("map_edits", [])),
             kept_files={name: folder / name for name in (MODEL, *PRODUCT_FILES.values()) if (folder / name).is_file()},
         )
     except StoreError:
@@ -247,7 +258,7 @@ def read_run(folder: Path) -> RunResult:
 
 
 def _write_clusters(clusters: ClusterMap, path: Path, *, names: Mapping[int, str], tags: Mapping[str, str]) -> None:
-    palette = cluster_colours(max(names, default=1))
+    palette = file_cluster_colours(max(names, default=1))
     colours = {cluster: palette[cluster] for cluster in names}
     write_class_cog(path, clusters.labels, grid=clusters.grid, names=names, colours=colours, tags=tags)
 
@@ -301,6 +312,12 @@ def _tags(result: RunResult) -> dict[str, str]:
     if scene.get("acquired"):
         tags["DATETIME"] = str(scene["acquired"])
     return tags
+
+
+def _correction_tags(result: RunResult) -> dict[str, str]:
+    """That people corrected areas of the map, where they did; each of them is in `run.json`."""
+    areas = sum(edit.kind == "area" for edit in in_force(result.map_edits))
+    return {"CORRECTED_AREAS": str(areas)} if areas else {}
 
 
 def _reference_tags(result: RunResult, reference: Reference) -> dict[str, str]:

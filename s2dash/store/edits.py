@@ -71,4 +71,5 @@ class ClusterEdits(StorePart):
                 decisions=int(connection.execute(count(tables.events)).scalar_one()),
                 edits=int(connection.execute(last_edit(run_id)).scalar_one()),
                 answers=int(connection.execute(count(tables.run_answers)).scalar_one()),
+                map_edits=int(connection.execute(count(tables.map_edits)).scalar_one()),
             )

@@ -21,6 +21,8 @@ class Changes(NamedTuple):
     """Edits of its clusters, undoing and redoing among them."""
     answers: int
     """Answers kept for it."""
+    map_edits: int = 0
+    """Areas, points and classes that people changed, and what they took back of it."""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from s2dash.store.answers import Answers
 from s2dash.store.database import Database
 from s2dash.store.edits import ClusterEdits
 from s2dash.store.events import Events
+from s2dash.store.map_edits import MapEdits
 from s2dash.store.part import RUNS_FOLDER, folder_lock, plain
 from s2dash.store.runs import Runs
 from s2dash.store.synonyms import Synonyms
 
 
-class Store(Runs, Answers, Synonyms, Events, ClusterEdits):
+class Store(Runs, Answers, Synonyms, Events, ClusterEdits, MapEdits):
     """One workspace folder, open.
 
     Everything is on the disk when a method returns. Any number of threads, processes and browsers may use the same

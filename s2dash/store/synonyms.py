@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from s2dash.annotation.normalise import LONGEST_TERM, normalise
+from s2dash.annotation.normalise import LONGEST_TERM, folded_term, normalise
 from s2dash.errors import StoreError
 from s2dash.schemes import ClassScheme
 from s2dash.store import tables
@@ -27,6 +27,8 @@ class Synonym:
     """The person."""
     when: datetime
     """When, UTC."""
+    key: str = ""
+    """Key of the class where people added it to a run: its code means nothing in other runs. Else empty."""
 
 
 class Synonyms(StorePart):
@@ -59,7 +61,8 @@ class Synonyms(StorePart):
                 f"{words!r} already is the name of {scheme[other].name!r} and cannot become a word for "
                 f"{scheme[code].name!r} as well. Set the class of the cluster instead."
             )
-        row = plain({"term": words, "code": int(code), "who": clean(who), "when": now().isoformat()}, "The synonym")
+        row = {"term": words, "code": int(code), "who": clean(who), "when": now().isoformat()}
+        row = plain(row | ({"class": scheme[code].key} if scheme[code].added else {}), "The synonym")
         key, value = tables.settings.c.key, tables.settings.c.value
         name = _key(scheme)
         with self._database.write() as connection:
@@ -68,12 +71,21 @@ class Synonyms(StorePart):
             connection.execute(update(tables.settings).where(key == name).values(value=[*kept, row]))
 
     def synonyms(self, scheme: ClassScheme) -> dict[str, int]:
-        """What was learned: term → class code, as `normalise` takes it; the latest word on a term counts."""
+        """What was learned: term → class code, as `normalise` takes it; the latest word on a term counts.
+
+        What was learned of a class that people added holds where a class of that name was added. A word that has
+        become the name of a class meanwhile names that class.
+        """
+        added = {cls.key: cls.code for cls in scheme.classes if cls.added}
+        names = {folded_term(name): cls.code for cls in scheme.classes for name in cls.names.values()}
         learned: dict[str, tuple[str, int]] = {}
         for one in self.synonym_history(scheme):
+            code = added.get(one.key) if one.key else one.code
+            if code is None:
+                continue
             learned.pop(one.term.casefold(), None)  # so that the latest also stands last
-            if one.code in scheme:
-                learned[one.term.casefold()] = (one.term, one.code)
+            if code in scheme and names.get(folded_term(one.term), code) == code:
+                learned[one.term.casefold()] = (one.term, code)
         return dict(learned.values())
 
     def synonym_history(self, scheme: ClassScheme) -> tuple[Synonym, ...]:
@@ -93,4 +105,4 @@ def _without_synonyms(scheme: ClassScheme) -> ClassScheme:
 
 
 def _synonym(row: dict[str, Any]) -> Synonym:
-    return Synonym(row["term"], row["code"], row["who"], datetime.fromisoformat(row["when"]))
+    return Synonym(row["term"], row["code"], row["who"], datetime.fromisoformat(row["when"]), row.get("class", ""))

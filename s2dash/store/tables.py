@@ -24,7 +24,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by one with every change of a table; a newer workspace is refused, an older one is brought up to date."""
 
 
@@ -159,6 +159,19 @@ cluster_edits = Table(
     Column("occurred", UTCTime, nullable=False),
 )
 
+# What people changed of a map besides: areas, reference points, classes.
+map_edits = Table(
+    "map_edits",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(20), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("occurred", UTCTime, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
 settings = Table(
     "settings",
     metadata,
@@ -167,7 +180,7 @@ settings = Table(
 )
 
 # What a person did is history; not even a mistake in this program may rewrite it.
-for _table in (events, cluster_edits):
+for _table in (events, cluster_edits, map_edits):
     _append_only: Any = DDL(  # type: ignore[no-untyped-call]
         f"CREATE TRIGGER {_table.name}_append_only BEFORE UPDATE ON {_table.name} "
         f"BEGIN SELECT RAISE(ABORT, '{_table.name} are append-only'); END"

@@ -6,53 +6,54 @@ import logging
 
 import streamlit as st
 
+from pages.parts.frame_panel import job_panel, links, run_choice, settings
+from pages.parts.language_switch import language_of_address
+from pages.parts.link_panel import turn_to_asked
+from pages.parts.media import serve
+from pages.parts.palette_switch import palette_of_address
+from pages.parts.sign_in import sign_in_panel, who
+from pages.parts.story_ways import presented, step_of_address
 from s2dash.dashboard import state
-from s2dash.dashboard.texts import plain, run_facts, unique_titles
+from s2dash.dashboard.language import t
+from s2dash.dashboard.publish import publish_by
 from s2dash.errors import S2DashError
 
-PAGES = [
-    st.Page("pages/imagery.py", title="Area & imagery", icon=":material/satellite_alt:", default=True),
-    st.Page("pages/clusters.py", title="Clusters", icon=":material/bubble_chart:"),
-    st.Page("pages/labels.py", title="Labels", icon=":material/label:"),
-    st.Page("pages/agreement.py", title="Agreement", icon=":material/fact_check:"),
-    st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-    st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
-]
+ICONS = {
+    "imagery": ":material/satellite_alt:",
+    "clusters": ":material/bubble_chart:",
+    "labels": ":material/label:",
+    "agreement": ":material/fact_check:",
+    "compare": ":material/compare_arrows:",
+    "runs": ":material/history:",
+    "story": ":material/auto_stories:",
+}
+"""Pages by the name that addresses use for them."""
 
-
-def links(run: str | None) -> None:
-    """The pages; their addresses name the run, so that they can be kept and passed on."""
-    for entry in PAGES:
-        st.page_link(entry, query_params={"run": run} if run else None, width="stretch")
-
-
-def run_choice(run: str | None) -> None:
-    """Which run is shown, and what it is."""
-    records = {record.id: record for record in state.server().finished_runs()}
-    if run not in records:
-        return
-    st.divider()
-    titles = unique_titles(records.values())
-    picked = st.selectbox("Map shown", list(records), index=list(records).index(run), format_func=titles.__getitem__)
-    if picked != run:
-        state.show_run(picked)
-        st.rerun()
-    shown = records[run]
-    st.caption(plain(run_facts(shown)) + "  \n" + plain(f"{shown.created:%d %b %Y, %H:%M} UTC"))
-
-
+publish_by(serve)
+state.guard_by(who)
+language_of_address()
+palette_of_address()
 ICON = str(state.ROOT / "static" / "icon.png")
 # The icon goes first: without it, the browser would fetch that of the page from a public server.
 st.set_page_config(page_icon=ICON, layout="wide")
-page = st.navigation(PAGES, position="hidden")
-st.set_page_config(page_title=f"{page.title} · s2dash")
+PAGES = {
+    name: st.Page(f"pages/{name}.py", title=t(f"{name}.title"), icon=icon, default=name == "imagery")
+    for name, icon in ICONS.items()
+}
+page = st.navigation(list(PAGES.values()), position="hidden")
+step_of_address()
+full = page == PAGES["story"] and presented() is not None
+st.set_page_config(page_title=f"{page.title} · s2dash", initial_sidebar_state="collapsed" if full else "auto")
 st.logo(ICON, size="large")
 try:
+    turn_to_asked(page, PAGES)
     state.begin()
     with st.sidebar:
-        links(state.run_id())
+        links(PAGES, state.run_id())
         run_choice(state.run_id())
-        state.job_panel()
+        job_panel()
+        settings(page, PAGES)
+        sign_in_panel()
     state.messages()
     with state.frame():
         page.run()
@@ -60,8 +61,4 @@ except S2DashError as error:
     state.say_error(error)
 except Exception:
     logging.getLogger("s2dash").exception("Page %s failed", page.title)
-    st.error(
-        "Something went wrong that this program did not foresee. Nothing that was saved is lost: reload the page, and "
-        "if it happens again, look into the program's log.",
-        icon=":material/error:",
-    )
+    st.error(t("frame.unforeseen"), icon=":material/error:")

@@ -9,10 +9,13 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.closer_look import show_pictures
+from pages.parts.sign_in import may_write, who
 from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
 from s2dash.annotation.question_text import question_text
 from s2dash.dashboard import state
 from s2dash.dashboard.labels import class_name
+from s2dash.dashboard.language import t
+from s2dash.dashboard.texts import plain
 from s2dash.pipeline import RunResult
 
 KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -22,8 +25,9 @@ def take(run: str, cluster: int, style: str) -> None:
     """Take a pasted answer in, before anything is drawn anew."""
     now = st.session_state
     with state.said(later=True):
+        who()  # refuses those who may not write
         answer = state.workspace().paste(
-            run, cluster, now[f"pasted {cluster}"], name=now.get("asked_by_hand") or "by hand", style=style
+            run, cluster, now[f"pasted {cluster}"], name=now.get("asked_by_hand") or t("asking.by_hand"), style=style
         )
         now[f"pasted {cluster}"] = ""
         now["took"] = (cluster, answer.code)
@@ -31,32 +35,35 @@ def take(run: str, cluster: int, style: str) -> None:
 
 def by_hand(result: RunResult, run: str) -> None:
     """The panel."""
-    st.caption("Take the question to any assistant that can see pictures, and bring its answer back.")
+    st.caption(t("asking.hand"))
     left, right = st.columns(2)
-    cluster = left.selectbox("Cluster", list(result.cards), key="hand_cluster")
+    cluster = left.selectbox(t("asking.cluster"), list(result.cards), key="hand_cluster")
     styles = load_card_styles()
     state.seed("hand_style", DEFAULT_STYLE, options=list(styles))
     titles = {name: style.title for name, style in styles.items()}
-    style = right.selectbox("It is shown", list(titles), format_func=titles.__getitem__, key="hand_style", **KEEP)
-    if st.toggle("Draw the question", key="hand_draw", help="Takes a few seconds for the first cluster."):
+    style = right.selectbox(
+        t("asking.it_is_shown"), list(titles), format_func=titles.__getitem__, key="hand_style", **KEEP
+    )
+    if st.toggle(t("asking.draw"), key="hand_draw", help=t("asking.draw_help")):
         with state.said():
             question_box(run, cluster, style)
-    st.text_input("Which model answered", key="asked_by_hand", placeholder="e.g. Claude in the browser", **KEEP)
-    st.text_area("Its answer", key=f"pasted {cluster}", placeholder='{"land_cover": …}', height=120)
+    st.text_input(t("asking.which_model"), key="asked_by_hand", placeholder=t("asking.which_example"), **KEEP)
+    st.text_area(t("asking.its_answer"), key=f"pasted {cluster}", placeholder='{"land_cover": …}', height=120)
     filled = bool(st.session_state.get(f"pasted {cluster}", "").strip())
     wide: dict[str, Any] = {"width": "stretch", "on_click": take, "args": (run, cluster, style)}
-    st.button("Take the answer", icon=":material/download:", disabled=not filled, **wide)
+    st.button(t("asking.take"), icon=":material/download:", disabled=not (filled and may_write()), **wide)
     if (took := st.session_state.pop("took", None)) is not None:
-        st.success(f"Cluster {took[0]}: {class_name(result, took[1])} is taken in as a vote.", icon=":material/check:")
+        said = t("asking.took", cluster=took[0], name=plain(class_name(result, took[1])))
+        st.success(said, icon=":material/check:")
 
 
 def question_box(run: str, cluster: int, style: str) -> None:
     """The question as any model would get it."""
-    with st.spinner("Drawing the clusters …"):
+    with st.spinner(t("asking.drawing")):
         question = state.workspace().question(run, cluster, style=style)
     asked = question_text(question)
     st.download_button(
-        "Pictures and question (ZIP)",
+        t("asking.question_zip"),
         zipped(question, asked),
         file_name=f"cluster-{cluster}-{style}.zip",
         mime="application/zip",

@@ -7,11 +7,19 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.cluster_tools import begin
-from s2dash.clustering.sweep import KSweep
+from s2dash.colours import palette
 from s2dash.dashboard import state
-from s2dash.dashboard.cluster_figures import distance_figure, separability_figure, sweep_figure, training_figure
-from s2dash.dashboard.cluster_tables import COLUMNS, Remark, quality_table, remarks
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.cluster_figures import separability_figure
+from s2dash.dashboard.cluster_tables import (
+    COLUMNS,
+    Remark,
+    column_help,
+    column_title,
+    quality_table,
+    remarks,
+)
+from s2dash.dashboard.language import language, t
+from s2dash.dashboard.texts import number, plain
 from s2dash.pipeline import RunResult
 
 SHOWN = 5
@@ -23,38 +31,42 @@ KEEP: dict[str, Any] = {"persist_state": "session"}
 
 def quality(result: RunResult, run: str, names: dict[int, str], colours: dict[int, str]) -> None:
     """What was measured of every cluster, and what to do about what is wrong."""
-    st.subheader("Quality of each cluster")
+    st.subheader(t("clusters.quality"))
     found = result.quality
     if found is None:
-        st.caption("This map was made before clusters were measured.")
-        if st.button("Measure them now", disabled=state.busy()):
+        st.caption(t("clusters.not_measured"))
+        if st.button(t("clusters.measure"), key="measure", disabled=state.busy()):
             space = state.workspace()
-            state.start_job("Measuring the clusters", lambda progress: space.measure(run, progress=progress))
+            state.start_job(t("clusters.measuring"), lambda progress: space.measure(run, progress=progress))
             st.rerun()
         return
     if found.silhouette is not None:
-        st.caption(f"Mean silhouette of the map **{found.silhouette:.2f}** · from {found.sampled:,} sampled pixels")
+        st.caption(
+            t("clusters.silhouette", mean=f"{found.silhouette:.2f}", count=found.sampled, pixels=number(found.sampled))
+        )
     classes = {cluster: name.partition(" · ")[2] for cluster, name in names.items()}
     columns = {
-        name: st.column_config.NumberColumn(format=FORMATS[name], help=text, width=WIDTHS[name])
+        name: st.column_config.NumberColumn(column_title(name), format=FORMATS[name], help=text, width=WIDTHS[name])
         if name in FORMATS
-        else st.column_config.Column(help=text, width=WIDTHS[name])
-        for name, text in COLUMNS.items()
+        else st.column_config.Column(column_title(name), help=text, width=WIDTHS[name])
+        for name in COLUMNS
+        if (text := column_help(name))
     }
-    table = state.kept("quality", lambda: quality_table(found, classes, colours))
+    table = state.kept(f"quality {language()} {palette()}", lambda: quality_table(found, classes, colours))
     st.dataframe(table, hide_index=True, height="content", column_config=columns, placeholder="–")
     noticed = remarks(found)
     if noticed:
-        st.markdown("**Worth a look**")
+        st.markdown(f"**{t('clusters.worth_a_look')}**")
     for place, remark in enumerate(noticed[:SHOWN]):
         show(remark, run, place)
     if len(noticed) > SHOWN:
-        with st.expander(f"{len(noticed) - SHOWN} more"):
+        with st.expander(t("clusters.more_remarks", count=len(noticed) - SHOWN)):
             for place, remark in enumerate(noticed[SHOWN:], start=SHOWN):
                 show(remark, run, place)
-    with st.expander("Separability of every two clusters", icon=":material/grid_on:"):
-        st.plotly_chart(state.kept("separability", lambda: separability_figure(found, colours)), key="separability")
-        st.caption("Jeffries–Matusita distance, 0 to 2: the darker, the harder to tell apart.")
+    with st.expander(t("clusters.separability"), icon=":material/grid_on:"):
+        figure = state.kept(f"separability {language()} {palette()}", lambda: separability_figure(found, colours))
+        st.plotly_chart(figure, key="separability")
+        st.caption(t("clusters.separability_help"))
 
 
 def show(remark: Remark, run: str, place: int) -> None:
@@ -65,24 +77,3 @@ def show(remark: Remark, run: str, place: int) -> None:
         if button.button(label, key=f"remark {run} {place} {label}", disabled=state.busy(), width="stretch"):
             begin(run, label, **options)
             st.rerun()
-
-
-def fit_charts(result: RunResult) -> None:
-    """How the clusters were found, where the method has something to show."""
-    settings = result.clusters.settings
-    charts: list[tuple[str, str, Any]] = []
-    if sweep := settings.get("k_sweep"):
-        known = KSweep.from_json(sweep)
-        charts.append(("How many clusters", known.reason, lambda: sweep_figure(known)))
-    if curve := settings.get("k_distance"):
-        said = f"The reach is {settings['eps']:.3g} standard deviations; where the curve bends up, noise begins."
-        charts.append(("How dense the pixels lie", said, lambda: distance_figure(curve, eps=settings["eps"])))
-    training = settings.get("training")
-    if isinstance(training, dict):
-        charts.append(("How the network learnt", "", lambda: training_figure(training)))
-    for column, (title, said, make) in zip(st.columns(max(len(charts), 1), gap="medium"), charts, strict=False):
-        with column:
-            st.subheader(title)
-            st.plotly_chart(state.kept(title, make), key=title)
-            if said:
-                st.caption(plain(said))

@@ -10,8 +10,9 @@ import streamlit as st
 from s2dash.annotation.registry import LOCAL
 from s2dash.clustering import METHODS, Method, Option
 from s2dash.dashboard import state
-from s2dash.dashboard.method_options import first_value, help_text, method_line, number_limits, option_key
-from s2dash.dashboard.texts import METHOD_TITLES, plain
+from s2dash.dashboard.language import t
+from s2dash.dashboard.method_options import first_value, help_text, method_line, number_limits, option_key, option_title
+from s2dash.dashboard.texts import METHOD_TITLES, number, plain
 from s2dash.features import available_indices
 from s2dash.pipeline import RunResult, RunSettings
 from s2dash.schemes import load_scheme, scheme_names
@@ -40,38 +41,42 @@ def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSett
     for key, (value, options) in fields.items():
         state.seed(key, value, saved=saved.get(key), options=options)
     state.seed("k_auto", first.k == "auto", saved=(saved["k"] == "auto") if "k" in saved else None)
-    method = METHODS[st.selectbox("Method", METHODS, key="method", format_func=METHOD_TITLES.__getitem__, **KEEP)]
+    method = METHODS[
+        st.selectbox(t("clusters.method"), METHODS, key="method", format_func=METHOD_TITLES.__getitem__, **KEEP)
+    ]
     st.caption(plain(method_line(method)))
     k = number_of_clusters() if method.takes_k else first_k(fields["k"][0])
-    st.multiselect("Indices besides the bands", offered, key="indices", **KEEP)
+    st.multiselect(t("clusters.indices"), offered, key="indices", **KEEP)
     st.select_slider(
-        "Texture window",
+        t("clusters.texture"),
         TEXTURES,
         key="texture",
-        format_func=lambda side: "none" if side == 0 else f"{side} × {side}",
-        help="Local mean and spread of red, near infrared and NDVI: tells a town from a bare field.",
+        format_func=lambda side: t("clusters.no_texture") if side == 0 else f"{side} × {side}",
+        help=t("clusters.texture_help"),
         **KEEP,
     )
     earlier = saved if saved.get("method") == method.name else first.to_json() if first.method == method.name else {}
-    with st.expander("More", icon=":material/tune:"):
+    with st.expander(t("clusters.more"), icon=":material/tune:"):
         chosen = method_settings(method, earlier.get("options") or {})
-        st.number_input("Seed", 0, 9999, key="seed", help="Same seed, same map.", **KEEP)
-        st.select_slider("Pixels to fit on", SAMPLES, key="sample", format_func="{:,}".format, **KEEP)
+        st.number_input(t("clusters.seed"), 0, 9999, key="seed", help=t("clusters.seed_help"), **KEEP)
+        st.select_slider(t("clusters.sample"), SAMPLES, key="sample", format_func=number, **KEEP)
         schemes = scheme_names()
-        st.selectbox("Class scheme", schemes, key="scheme", format_func=lambda name: load_scheme(name).title, **KEEP)
-        st.multiselect("Who names the clusters", LOCAL, key="annotators", help="Models are asked on *Labels*.", **KEEP)
+        st.selectbox(
+            t("clusters.scheme"), schemes, key="scheme", format_func=lambda name: load_scheme(name).title, **KEEP
+        )
+        who, asked = t("clusters.annotators"), t("clusters.annotators_help")
+        st.multiselect(who, LOCAL, key="annotators", help=asked, **KEEP)
     return RunSettings.from_json({key: st.session_state[key] for key in fields} | {"k": k, "options": chosen})
 
 
 def number_of_clusters() -> Any:
     """K, or the wish that one be proposed."""
     auto = bool(st.session_state.get("k_auto"))
-    st.slider("Clusters (K)", 2, MOST, key="k", disabled=auto, **KEEP)
+    st.slider(t("clusters.k"), 2, MOST, key="k", disabled=auto, **KEEP)
     st.toggle(
-        "Propose K",
+        t("clusters.propose_k"),
         key="k_auto",
-        help="Tries 2 to 30 clusters on a sample and takes the number that fits well and separates well. The curve is "
-        "shown with the map.",
+        help=t("clusters.propose_k_help"),
         **KEEP,
     )
     return "auto" if auto else st.session_state["k"]
@@ -93,13 +98,13 @@ def method_settings(method: Method, earlier: Mapping[str, Any]) -> dict[str, Any
 def field(method: Method, option: Option, earlier: Mapping[str, Any]) -> Any:
     """One of them, as a field of its kind."""
     key = option_key(method.name, option.name)
-    look: dict[str, Any] = {"key": key, "help": help_text(option), **KEEP}
+    look: dict[str, Any] = {"key": key, "help": help_text(method, option), **KEEP}
     if key not in st.session_state:
         st.session_state[key] = first_value(option, earlier)
     if option.choices:
-        return st.selectbox(option.title, option.choices, **look)
+        return st.selectbox(option_title(method, option), option.choices, **look)
     if option.kind is str:
-        return st.text_input(option.title, **look).strip()
+        return st.text_input(option_title(method, option), **look).strip()
     if option.default is None:
-        look |= {"value": None, "placeholder": "proposed"}
-    return st.number_input(option.title, **number_limits(option), **look)
+        look |= {"value": None, "placeholder": t("clusters.proposed")}
+    return st.number_input(option_title(method, option), **number_limits(option), **look)

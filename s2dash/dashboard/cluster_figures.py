@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from s2dash.clustering.quality import ClusterQuality
 from s2dash.clustering.sweep import KSweep
 from s2dash.dashboard.figures import _EDGE, _figure
+from s2dash.dashboard.language import t
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,8 +22,8 @@ def sweep_figure(sweep: KSweep) -> go.Figure:
     """Silhouette over K on the left, the fall of the inertia on the right, and on both the K that is proposed."""
     figure = _figure(height=300, left=56, bottom=52, top=30)
     sides = (
-        ("x", "y", sweep.silhouette, "Mean silhouette", ".2f", [0.0, 0.44]),
-        ("x2", "y2", sweep.inertia, "Mean squared distance", ".3~g", [0.56, 1.0]),
+        ("x", "y", sweep.silhouette, t("clusters.mean_silhouette"), ".2f", [0.0, 0.44]),
+        ("x2", "y2", sweep.inertia, t("clusters.mean_distance"), ".3~g", [0.56, 1.0]),
     )
     for x, y, values, title, form, place in sides:
         figure.add_scatter(
@@ -38,10 +39,10 @@ def sweep_figure(sweep: KSweep) -> go.Figure:
             x=[sweep.proposed], y=[values[at]], xaxis=x, yaxis=y, mode="markers", hoverinfo="skip", name="proposed",
             marker={"color": _MARK, "size": 12, "symbol": "diamond"},
         )  # fmt: skip
-        _point(figure, sweep.proposed, values[at], f"proposed: K = {sweep.proposed}", xref=x, yref=y)
+        _point(figure, sweep.proposed, values[at], t("clusters.proposed_k", k=sweep.proposed), xref=x, yref=y)
     if sweep.elbow != sweep.proposed:
         height = sweep.inertia[sweep.ks.index(sweep.elbow)]
-        _point(figure, sweep.elbow, height, f"elbow: K = {sweep.elbow}", xref="x2", yref="y2", ay=-62)
+        _point(figure, sweep.elbow, height, t("clusters.elbow_k", k=sweep.elbow), xref="x2", yref="y2", ay=-62)
     _grid(figure)
     return figure
 
@@ -64,28 +65,30 @@ def distance_figure(curve: Mapping[str, Any], *, eps: float) -> go.Figure:
     figure = _figure(height=300, left=56, bottom=52, top=24)
     figure.add_scatter(
         x=shares, y=distances, mode="lines", line={"color": _MAIN, "width": 2},
-        hovertemplate="%{x:.0f} % of the pixels<br>are nearer than %{y:.3f}<extra></extra>",
+        hovertemplate=t("clusters.nearer_than", share="%{x:.0f}", distance="%{y:.3f}") + "<extra></extra>",
     )  # fmt: skip
     figure.add_hline(
-        y=eps, line={"color": _MARK, "width": 2, "dash": "dash"}, annotation_text=f"reach (eps) {eps:.3g}",
+        y=eps, line={"color": _MARK, "width": 2, "dash": "dash"},
+        annotation_text=t("clusters.reach_mark", eps=f"{eps:.3g}"),
         annotation_position="top left",
     )  # fmt: skip
-    figure.update_xaxes(title="Pixels, %", range=[0, 100])
+    figure.update_xaxes(title=t("clusters.pixels_percent"), range=[0, 100])
     most = [distance for share, distance in zip(shares, distances, strict=True) if share <= 99]
     figure.update_yaxes(
-        title=f"Distance to the nearest pixel no. {curve['neighbours']}", range=[0, 1.15 * max([*most, eps])]
+        title=t("clusters.neighbour_distance", number=curve["neighbours"]), range=[0, 1.15 * max([*most, eps])]
     )
     _grid(figure)
     return figure
 
 
-def training_figure(curves: Mapping[str, Sequence[float]], *, step: str = "Step") -> go.Figure:
+def training_figure(curves: Mapping[str, Sequence[float]], *, step: str = "") -> go.Figure:
     """How the losses of a network fell while it was trained.
 
     Args:
         curves: Losses by name, one figure a step each.
-        step: What a step is called.
+        step: What a step is called; by default that.
     """
+    step = step or t("clusters.step")
     figure = _figure(height=300, left=56, bottom=52, top=40)
     colours = (_MAIN, _MARK, "#5AAE61", "#9970AB")
     for place, (name, losses) in enumerate(curves.items()):
@@ -100,7 +103,7 @@ def training_figure(curves: Mapping[str, Sequence[float]], *, step: str = "Step"
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
     )
     figure.update_xaxes(title=step)
-    figure.update_yaxes(title="Loss", rangemode="tozero")
+    figure.update_yaxes(title=t("clusters.loss"), rangemode="tozero")
     _grid(figure)
     return figure
 
@@ -122,8 +125,8 @@ def separability_figure(quality: ClusterQuality, colours: Mapping[int, str]) -> 
         z=values, x=labels, y=labels, zmin=0, zmax=2, xgap=1, ygap=1, colorscale=_APART, showscale=False,
         text=[["" if value is None else f"{value:.1f}" for value in row] for row in values],
         texttemplate="%{text}" if count <= 20 else None, hoverongaps=False,
-        customdata=[[f"{one} and {other}" for other in numbers] for one in numbers],
-        hovertemplate="Clusters %{customdata}<br>distance %{z:.3f} of 2<extra></extra>",
+        customdata=[[t("clusters.both", one=one, other=other) for other in numbers] for one in numbers],
+        hovertemplate=t("clusters.pair", pair="%{customdata}", distance="%{z:.3f}") + "<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(side="top", type="category", tickangle=0, showgrid=False)
     figure.update_yaxes(autorange="reversed", type="category", automargin=True, showgrid=False)

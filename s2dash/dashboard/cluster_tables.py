@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,10 @@ from odc.geo.geobox import GeoBox
 
 from s2dash.annotation.legend import Legend, LegendEvent
 from s2dash.clustering.quality import HARDLY_APART, SCATTERED, TINY_SHARE, ClusterMeasures, ClusterQuality
+from s2dash.clustering.sweep import KSweep
 from s2dash.colours import rgb_of
+from s2dash.dashboard.language import FIRST, language, t, written_moment
+from s2dash.dashboard.texts import number
 from s2dash.edit_history import EditEntry
 from s2dash.grid import pixel_area_ha
 
@@ -36,31 +39,58 @@ def pixels_of(hectares: float, pixel: float) -> int:
 def edit_lines(entry: EditEntry) -> tuple[str, str]:
     """An edit in two lines of plain text: what, and by whom, when and why."""
     why = f" ({entry.edit.why})" if entry.edit.why and entry.step == "edit" else ""
-    return f"{entry.seq}. {entry.text}", f"{entry.who}, {entry.when:%d %b %Y, %H:%M} UTC{why}"
+    return f"{entry.seq}. {edit_text(entry)}", f"{entry.who}, {written_moment(entry.when)}{why}"
+
+
+def edit_text(entry: EditEntry) -> str:
+    """What was done, in the session's language."""
+    edit = entry.edit
+    into = _listed(edit.made) or t("clusters.parts_made", count=edit.value)
+    said = {
+        "merge": lambda: t("clusters.did_merge", clusters=_listed(edit.clusters), made=into),
+        "split": lambda: t("clusters.did_split", cluster=edit.clusters[0], made=into),
+        "sieve": lambda: t("clusters.did_sieve", count=edit.value),
+        "majority": lambda: t("clusters.did_majority", side=edit.value),
+    }[edit.kind]()
+    return said if entry.step == "edit" else t(f"clusters.did_{entry.step}", what=said)
 
 
 def waiting_decisions(events: Iterable[LegendEvent], legend: Legend) -> str:
     """A sentence on decisions about clusters that are not there now; empty where there are none."""
-    gone = sorted({event.cluster for event in events if event.cluster not in legend.clusters})
+    gone = sorted({event.cluster for event in events if event.kind != "note" and event.cluster not in legend.clusters})
     if not gone:
         return ""
-    what = f"clusters {', '.join(map(str, gone))} are" if len(gone) > 1 else f"cluster {gone[0]} are"
-    return f"Decisions about {what} kept for when {'they are' if len(gone) > 1 else 'it is'} back."
+    return t("clusters.waiting", count=len(gone), clusters=", ".join(map(str, gone)))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """`3, 5 and 7`, in the session's language."""
+    *most, last = [str(number) for number in numbers] or [""]
+    return f"{', '.join(most)}{t('clusters.and')}{last}" if most else last
 
 
 COLUMNS = {
-    "Cluster": "Number, in the colour it has on the map.",
-    "Class": "What it is called now.",
-    "ha": "Area, hectares.",
-    "%": "Share of the valid pixels.",
-    "Silhouette": "How much nearer its pixels are to each other than to the next cluster: 1 well apart, 0 at the "
-    "border, below 0 rather in another cluster. From a sample.",
-    "Nearest": "The cluster that is hardest to tell from it.",
-    "JM": "Jeffries–Matusita distance from that one: 2 fully separable, below 1 hardly.",
-    "Patches": "Connected patches.",
-    "Broken up": "Share of its pixels' neighbours that lie in other clusters: 0 % one block, 100 % single pixels.",
+    "Cluster": "cluster",
+    "Class": "class",
+    "ha": "area",
+    "%": "share",
+    "Silhouette": "silhouette",
+    "Nearest": "nearest",
+    "JM": "distance",
+    "Patches": "patches",
+    "Broken up": "broken",
 }
-"""Columns of the table, and what they mean."""
+"""Columns of the table, whatever the language, and what their titles are called in the texts."""
+
+
+def column_title(name: str) -> str:
+    """What a column is called, in the session's language."""
+    return t(f"clusters.column_{COLUMNS[name]}")
+
+
+def column_help(name: str) -> str:
+    """What a column means."""
+    return t(f"clusters.column_{COLUMNS[name]}_help")
 
 
 def quality_table(quality: ClusterQuality, names: Mapping[int, str], colours: Mapping[int, str]) -> Styler:
@@ -125,7 +155,7 @@ def remarks(quality: ClusterQuality) -> list[Remark]:
         if len(measures.warnings) == 1 and proposals and not new and measures.nearest is not None and _close(measures):
             continue
         offered |= new.keys()
-        found.append(Remark(" ".join(measures.warnings), tuple(new.items())))
+        found.append(Remark(" ".join(_warnings(measures)), tuple(new.items())))
     return found
 
 
@@ -134,13 +164,44 @@ def _proposals(measures: ClusterMeasures) -> Iterator[tuple[str, Mapping[str, An
     own, near = measures.cluster, measures.nearest
     if near is not None and (measures.share < TINY_SHARE or _close(measures)):
         low, high = sorted((own, near))
-        yield f"Merge {low} and {high}", {"kind": "merge", "clusters": (low, high)}
+        yield t("clusters.do_merge", low=low, high=high), {"kind": "merge", "clusters": (low, high)}
     if measures.modes is not None:
-        yield f"Split {own}", {"kind": "split", "clusters": (own,), "value": 2}
+        yield t("clusters.do_split", cluster=own), {"kind": "split", "clusters": (own,), "value": 2}
     if measures.fragmentation > SCATTERED:
-        yield "Smooth 3 × 3", {"kind": "majority", "value": 3}
+        yield t("clusters.do_smooth", side=3), {"kind": "majority", "value": 3}
+
+
+def _warnings(measures: ClusterMeasures) -> Iterator[str]:
+    """What was said when a cluster was measured, in the session's language."""
+    if language() == FIRST:
+        yield from measures.warnings
+        return
+    own, modes = measures.cluster, measures.modes
+    if measures.share < TINY_SHARE:
+        share, area = f"{100 * measures.share:.2g}", number(measures.area_ha, 1)
+        yield t("clusters.warn_tiny", cluster=own, share=share, area=area)
+    if modes is not None:
+        shares = {"few": f"{100 * modes.low_share:.0f}", "many": f"{100 * (1 - modes.low_share):.0f}"}
+        kind = "brightness" if modes.measure == "brightness" else "measure"
+        ends = {"low": f"{modes.low:.2f}", "high": f"{modes.high:.2f}", "measure": modes.measure}
+        yield t(f"clusters.warn_mixed_{kind}", cluster=own, **shares, **ends)
+    if _close(measures):
+        distance = f"{measures.separability:.2f}"
+        yield t("clusters.warn_close", cluster=own, nearest=measures.nearest, distance=distance)
+    if measures.fragmentation > SCATTERED:
+        patch = number(measures.pixels / measures.patches, 1)
+        yield t("clusters.warn_scattered", cluster=own, share=f"{100 * measures.fragmentation:.0f}", pixels=patch)
 
 
 def _close(measures: ClusterMeasures) -> bool:
     """Whether it is hard to tell from its nearest."""
     return measures.separability is not None and measures.separability < HARDLY_APART
+
+
+def sweep_reason(sweep: KSweep) -> str:
+    """Why that K is proposed, in the session's language."""
+    if language() == FIRST:
+        return sweep.reason
+    silhouette = f"{sweep.silhouette[sweep.ks.index(sweep.proposed)]:.2f}"
+    name = "reason_elbow" if sweep.proposed == sweep.elbow else "reason_peak"
+    return t(f"clusters.{name}", elbow=sweep.elbow, k=sweep.proposed, silhouette=silhouette)

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import folium
 from folium.template import Template
 
-
-def script_text(value: Any) -> str:
-    """A JSON value as JavaScript that neither ends a script element nor means anything to a template.
-
-    folium renders the scripts of a map twice, so that braces in somebody's text would be run as a template on the
-    server. Objects cannot be written this way, because their braces would be escaped too: use lists.
-    """
-    text = json.dumps(value, ensure_ascii=True)
-    for sign in "<>&'{}":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+from s2dash.dashboard.language import t
+from s2dash.dashboard.script import script_text
 
 
 class _Controls(folium.MacroElement):
@@ -38,7 +28,7 @@ class _Controls(folium.MacroElement):
                 { background: color-mix(in srgb, var(--s2-paper) 92%, transparent); color: var(--s2-ink); }
             .leaflet-container .leaflet-control-scale-line { border-color: var(--s2-ink); text-shadow: none; }
             .leaflet-container .leaflet-control-attribution a { color: inherit; }
-            .leaflet-container .leaflet-bar a { background: var(--s2-paper); color: var(--s2-ink);
+            .leaflet-container .leaflet-bar a { background-color: var(--s2-paper); color: var(--s2-ink);
                 border-color: color-mix(in srgb, var(--s2-ink) 25%, var(--s2-paper)); }
             .leaflet-container .leaflet-bar a.leaflet-disabled { opacity: .6; }
             .leaflet-control-layers-overlays { max-width: 230px; overflow-wrap: anywhere; }
@@ -52,11 +42,14 @@ class _Controls(folium.MacroElement):
             .s2-swatch { flex: none; width: 13px; height: 13px; margin-top: 2px; border-radius: 2px;
                 box-shadow: inset 0 0 0 1px rgba(128, 128, 128, .6); }
             .s2-home { font: 18px/30px sans-serif; }
+            .s2-bar { height: 12px; margin-top: 4px; border-radius: 2px;
+                box-shadow: inset 0 0 0 1px rgba(128, 128, 128, .6); }
+            .s2-ends { display: flex; justify-content: space-between; gap: 12px; min-width: 150px; }
         </style>
         {% endmacro %}
 
         {% macro script(this, kwargs) %}
-        (function (map, layers, names, bounds, legend, heading, credit, memory) {
+        (function (map, layers, names, bounds, legend, heading, credit, memory, said) {
             function plain(text) {
                 var box = document.createElement('div');
                 box.textContent = text;
@@ -70,6 +63,9 @@ class _Controls(folium.MacroElement):
             map.attributionControl.setPrefix('Leaflet');
             if (credit) { map.attributionControl.addAttribution(plain(credit)); }
             L.control.scale({ imperial: false, maxWidth: 140 }).addTo(map);
+            function called(button, text) { button.title = text; button.setAttribute('aria-label', text); }
+            called(map.zoomControl._zoomInButton, said[3]);
+            called(map.zoomControl._zoomOutButton, said[4]);
 
             var moved = false;
             function home() {
@@ -109,8 +105,9 @@ class _Controls(folium.MacroElement):
                 onAdd: function () {
                     var bar = still(L.DomUtil.create('div', 'leaflet-bar'));
                     var link = L.DomUtil.create('a', 's2-home', bar);
-                    link.href = '#'; link.title = 'Show everything'; link.textContent = '\\u2922';
+                    link.href = '#'; link.textContent = '\\u2922';
                     link.setAttribute('role', 'button');
+                    called(link, said[0]);
                     L.DomEvent.on(link, 'click', function (event) { L.DomEvent.stop(event); home(); });
                     return bar;
                 }
@@ -122,7 +119,7 @@ class _Controls(folium.MacroElement):
                     var label = L.Control.Layers.prototype._addItem.call(this, item);
                     var slider = L.DomUtil.create('input', 's2-opacity', this._overlaysList);
                     slider.type = 'range'; slider.min = 0; slider.max = 100;
-                    slider.title = 'Opacity'; slider.setAttribute('aria-label', 'Opacity');
+                    called(slider, said[1]);
                     slider.value = Math.round(100 * (item.layer.options.opacity));
                     slider.addEventListener('input', function () { item.layer.setOpacity(slider.value / 100); });
                     return label;
@@ -139,8 +136,19 @@ class _Controls(folium.MacroElement):
                     list.addOverlay(layer, plain(names[index]));
                     layer.options.alt = names[index];
                     if (layer.getElement && layer.getElement()) { layer.getElement().alt = names[index]; }
+                    if (!(layer instanceof L.ImageOverlay)) { return; }
+                    // Opacity is that of the pane, so that its pieces in full detail do not shine through each other.
+                    var pane = map.getPane(layer.options.pane);
+                    layer._updateOpacity = function () { pane.style.opacity = layer.options.opacity; };
+                    layer._updateOpacity();
+                    if (layer.getElement()) { layer.getElement().style.opacity = ''; }
+                    var late = 0;  // a picture that was not there for a moment, while its page was drawn anew
+                    layer.on('error', function () {
+                        if (late++ < 5) { setTimeout(function () { layer.setUrl(layer._url); }, 400 * late); }
+                    });
                 });
                 list.addTo(map);
+                called(list._layersLink, said[5]);
             }
 
             var Legend = L.Control.extend({
@@ -148,9 +156,19 @@ class _Controls(folium.MacroElement):
                 onAdd: function () {
                     var panel = still(L.DomUtil.create('details', 's2-panel s2-legend'));
                     panel.open = map.getSize().x >= 480;
-                    L.DomUtil.create('summary', '', panel).textContent = heading || 'Legend';
+                    L.DomUtil.create('summary', '', panel).textContent = heading || said[2];
                     legend.forEach(function (entry) {
                         if (!entry[1]) { L.DomUtil.create('b', '', panel).textContent = entry[0]; return; }
+                        var colours = entry[1].split(',');
+                        if (colours.length > 1) {  // a bar, with what its ends mean
+                            L.DomUtil.create('div', 's2-bar', panel).style.background =
+                                'linear-gradient(to right, ' + colours.join(', ') + ')';
+                            var ends = L.DomUtil.create('div', 's2-ends', panel);
+                            entry[0].split('\\t').forEach(function (end) {
+                                L.DomUtil.create('span', '', ends).textContent = end;
+                            });
+                            return;
+                        }
                         var row = L.DomUtil.create('div', 's2-row', panel);
                         L.DomUtil.create('span', 's2-swatch', row).style.background = entry[1];
                         L.DomUtil.create('span', '', row).textContent = entry[0];
@@ -169,7 +187,7 @@ class _Controls(folium.MacroElement):
             {{ this._parent.get_name() }},
             [{% for layer in this.layers %}{{ layer.get_name() }}, {% endfor %}],
             {{ this.names }}, {{ this.bounds }}, {{ this.legend }}, {{ this.heading }}, {{ this.credit }},
-            {{ this.memory }}
+            {{ this.memory }}, {{ this.said }}
         );
         {% endmacro %}
     """)
@@ -179,7 +197,7 @@ class _Controls(folium.MacroElement):
         self._name = "Controls"
         self.layers = list(layers)
         written = [script_text(text) for text in texts]
-        self.names, self.bounds, self.legend, self.heading, self.credit, self.memory = written
+        self.names, self.bounds, self.legend, self.heading, self.credit, self.memory, self.said = written
 
 
 def map_controls(
@@ -196,7 +214,8 @@ def map_controls(
     Args:
         layers: Name and layer, the lowest first; the list shows the lowest last.
         bounds: ((south, west), (north, east)) that the map opens on.
-        legend: Pairs of text and `#RRGGBB`; a text without a colour is a heading.
+        legend: Pairs of text and `#RRGGBB`; a text without a colour is a heading, one with several colours with commas
+            between them a bar, its text the words for its ends with a tab between them.
         legend_title: Heading of the legend, on which it folds.
         attribution: Whose data are shown.
         memory: Under what name the browser keeps where the person had moved the map; empty keeps nothing.
@@ -208,5 +227,6 @@ def map_controls(
         legend_title,
         attribution,
         memory,
+        [t(f"map.{name}") for name in ("show_everything", "opacity", "legend", "zoom_in", "zoom_out", "layers")],
     ]
     return _Controls([layer for _, layer in layers], texts)

@@ -1,21 +1,90 @@
-"""What the page of labels lists: clusters in the order a person wants, and how much land each class has."""
+"""What the page of labels lists: clusters in the order a person wants, how far the work is, and decisions in words."""
 
 from __future__ import annotations
 
-from s2dash.annotation.answer import Answer
-from s2dash.annotation.legend import LegendEntry, LegendEvent
-from s2dash.dashboard.texts import plain
-from s2dash.pipeline import RunResult
+from collections.abc import Sequence
+from typing import NamedTuple
 
-FILTERS = ("All", "Waiting", "Changed")
-"""Which clusters to show: all, those a person must decide, those a person decided."""
-ORDERS = ("By number", "Largest first", "Least sure first", "Disputed first")
+from s2dash.annotation.answer import Answer
+from s2dash.annotation.legend import Legend, LegendEntry, LegendEvent
+from s2dash.dashboard.language import language, t, written_moment
+from s2dash.dashboard.texts import plain
+from s2dash.grid import pixel_area_ha
+from s2dash.map_edit import in_force
+from s2dash.pipeline import RunResult
+from s2dash.schemes import UNDECIDED, ClassScheme
+
+FILTERS = ("all", "waiting", "disputed", "changed")
+"""Which clusters to show: all, those a person must decide, those in doubt, those a person decided."""
+ORDERS = ("number", "large", "unsure", "disputed")
 """In which order."""
+CLEAR = 0.5
+"""A lead of this share of the vote or more is called clear, a smaller one close."""
+
+
+class Work(NamedTuple):
+    """How far the naming is."""
+
+    decided: int
+    """Clusters that a person gave a class, or that two annotators or more called the same."""
+    waiting: int
+    """Clusters without any class."""
+    total: int
+    """All."""
 
 
 def class_name(result: RunResult, code: int | None) -> str:
-    """Name of a class, or that there is none."""
-    return "unknown" if code is None else result.legend.scheme[code].name
+    """Name of a class in the language of the session, or that there is none."""
+    return t("common.unknown") if code is None else scheme_class_name(result.legend.scheme, code)
+
+
+def scheme_class_name(scheme: ClassScheme, code: int) -> str:
+    """Name of a class in the language of the session; of one that the scheme no longer has, its code."""
+    if code not in scheme:
+        return str(code)
+    return scheme[code].names.get(language()) or scheme[code].name
+
+
+def is_decided(entry: LegendEntry) -> bool:
+    """Whether nobody need look at a cluster any more: a person gave it a class, or those who named it agree.
+
+    Agreement takes two: what one annotator says alone has been checked by nobody.
+    """
+    if entry.code is None:
+        return False
+    if entry.override is not None:
+        return True
+    named = sum(answer.code is not None for answer in entry.voters)
+    return named >= 2 and entry.vote.margin >= 1.0 and entry.mixed == 0.0
+
+
+def work_done(legend: Legend) -> Work:
+    """How far the naming is."""
+    entries = legend.entries.values()
+    return Work(sum(map(is_decided, entries)), len(legend.queue), len(legend.entries))
+
+
+def in_doubt(legend: Legend) -> tuple[int, ...]:
+    """Clusters that are not decided: the disputed ones first, as the legend ranks them, then those one named alone."""
+    disputed = legend.disputed
+    alone = (cluster for cluster, entry in legend.entries.items() if not is_decided(entry) and cluster not in disputed)
+    return (*disputed, *alone)
+
+
+def next_in_doubt(legend: Legend, at: int | None) -> int | None:
+    """The cluster to look at after this one: along the ranking from where it stands, then round; None for none."""
+    rank = in_doubt(legend)
+    if not rank or rank == (at,):
+        return None
+    return rank[(rank.index(at) + 1) % len(rank)] if at in rank else rank[0]
+
+
+def step_from(clusters: Sequence[int], at: int, step: int) -> int | None:
+    """The cluster so many places on in a list; None past its ends, the first where `at` is not in it."""
+    if at not in clusters:
+        return clusters[0] if clusters else None
+    place = clusters.index(at) + step
+    return clusters[place] if 0 <= place < len(clusters) else None
 
 
 def chosen_entries(result: RunResult, *, show: str, order: str) -> list[LegendEntry]:
@@ -26,17 +95,20 @@ def chosen_entries(result: RunResult, *, show: str, order: str) -> list[LegendEn
         show: One of `FILTERS`.
         order: One of `ORDERS`; alike ones stay in the order of their numbers.
     """
+    doubtful = in_doubt(result.legend)
     entries = list(result.legend.entries.values())
-    if show == "Waiting":
+    if show == "waiting":
         entries = [entry for entry in entries if entry.code is None]
-    elif show == "Changed":
+    elif show == "disputed":
+        entries = [entry for entry in entries if entry.cluster in doubtful]
+    elif show == "changed":
         entries = [entry for entry in entries if entry.override is not None]
-    if order == "Largest first":
+    if order == "large":
         entries.sort(key=lambda entry: -result.cards[entry.cluster].pixels)
-    elif order == "Least sure first":
+    elif order == "unsure":
         entries.sort(key=lambda entry: entry.confidence)
-    elif order == "Disputed first":
-        place = {cluster: rank for rank, cluster in enumerate(result.legend.disputed)}
+    elif order == "disputed":
+        place = {cluster: rank for rank, cluster in enumerate(doubtful)}
         entries.sort(key=lambda entry: place.get(entry.cluster, len(place)))
     return entries
 
@@ -44,28 +116,36 @@ def chosen_entries(result: RunResult, *, show: str, order: str) -> list[LegendEn
 def class_areas(result: RunResult) -> list[tuple[str, float, float]]:
     """Name, hectares and share (0-1) of every class, the largest first; clusters nobody named are `unknown`."""
     areas: dict[str, float] = {}
-    for cluster, entry in result.legend.entries.items():
-        name = class_name(result, entry.code)
-        areas[name] = areas.get(name, 0.0) + result.cards[cluster].area_ha
+    if any(edit.kind == "area" for edit in in_force(result.map_edits)):  # areas cut through clusters
+        named, per_row = result.landcover, pixel_area_ha(result.landcover.grid)
+        areas = {class_name(result, code): hectares for code, hectares in named.area_ha().items()}
+        if unnamed := float(((named.codes == UNDECIDED).sum(axis=1) * per_row).sum()):
+            areas[class_name(result, None)] = unnamed
+    else:
+        for cluster, entry in result.legend.entries.items():
+            name = class_name(result, entry.code)
+            areas[name] = areas.get(name, 0.0) + result.cards[cluster].area_ha
     whole = sum(areas.values()) or 1.0
     return [(name, area, area / whole) for name, area in sorted(areas.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def event_lines(result: RunResult, event: LegendEvent) -> tuple[str, str]:
-    """A decision in two lines of plain text: what, and by whom, when and why."""
+    """A decision or a note in two lines of plain text: what, and by whom, when and why."""
+    when = f"{event.who}, {written_moment(event.when)}"
+    if event.kind == "note":
+        return t("labels.event_note", cluster=event.cluster, text=event.why), when
     change = f"{event.cluster}: {class_name(result, event.before)} → {class_name(result, event.after)}"
-    why = f" ({event.why})" if event.why else ""
-    return f"{event.kind} {change}", f"{event.who}, {event.when:%d %b %Y, %H:%M} UTC{why}"
+    return f"{t(f'labels.event_{event.kind}')} {change}", when + (f" ({event.why})" if event.why else "")
 
 
 def answer_line(result: RunResult, answer: Answer) -> str:
     """What an annotator said of a cluster, in Markdown."""
-    second = f", else {class_name(result, answer.second)}" if answer.second is not None else ""
-    notes = [
-        f"{answer.confidence:.0%}",
-        *(["mixed"] if answer.mixed else []),
-    ]
-    name = "no usable reply" if answer.fault else f"{class_name(result, answer.code)}{second}"
+    name = class_name(result, answer.code)
+    if answer.fault:
+        name = t("labels.no_reply")
+    elif answer.second is not None:
+        name = t("labels.first_and_second", first=name, second=class_name(result, answer.second))
+    notes = [f"{answer.confidence:.0%}", *([t("labels.mixed")] if answer.mixed else [])]
     return f"**{plain(who(answer))}**: {plain(name)} ({', '.join(notes)})"
 
 
@@ -83,7 +163,29 @@ def unread_terms(entry: LegendEntry) -> tuple[str, ...]:
 def votes_line(result: RunResult, entry: LegendEntry) -> str:
     """How the vote over a cluster went, in a line of plain text."""
     if not entry.vote.tally:
-        return "Nobody could name it."
-    return "Votes: " + ", ".join(
-        f"{one.count} for {class_name(result, code)}" for code, one in entry.vote.tally.items()
+        return t("labels.no_vote")
+    return t("labels.votes") + ", ".join(
+        t("labels.votes_for", count=one.count, name=class_name(result, code)) for code, one in entry.vote.tally.items()
+    )
+
+
+def margin_line(result: RunResult, entry: LegendEntry) -> str:
+    """How close the vote over a cluster was, in a line of plain text; empty where nobody voted."""
+    tally, voted = entry.vote.tally, entry.vote
+    if not tally:
+        return ""
+    if sum(one.count for one in tally.values()) == 1:
+        return t("labels.one_vote")
+    if len(tally) == 1:
+        return t("labels.unanimous")
+    if voted.code is None:
+        return t("labels.tied")
+    if voted.decided_by == "confidence":
+        return t("labels.tied_surer", name=class_name(result, voted.code))
+    second = max((code for code in tally if code != voted.code), key=lambda code: tally[code].strength)
+    return t(
+        "labels.clear" if voted.margin >= CLEAR else "labels.close",
+        first=class_name(result, voted.code),
+        second=class_name(result, second),
+        lead=f"{100 * voted.margin:.0f}",
     )

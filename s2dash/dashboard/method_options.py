@@ -8,6 +8,7 @@ from typing import Any
 
 from s2dash.clustering import Method, Option
 from s2dash.clustering.methods import Value
+from s2dash.dashboard.language import FIRST, t, texts
 from s2dash.errors import ClusteringError
 
 
@@ -37,16 +38,28 @@ def number_limits(option: Option) -> dict[str, Any]:
     return limits
 
 
+def option_title(method: Method, option: Option) -> str:
+    """What a setting is called, in the session's language."""
+    return _said(f"clusters.option_{method.name}_{option.name}", option.title)
+
+
 def default_text(option: Option) -> str:
     """The default as a person reads it."""
-    return "proposed from the data" if option.default is None else str(option.default)
+    return t("clusters.default_proposed") if option.default is None else str(option.default)
 
 
-def help_text(option: Option) -> str:
-    """What a setting does, and its default."""
-    return f"{option.help} Default: {default_text(option)}.".strip()
+def help_text(method: Method, option: Option) -> str:
+    """What a setting does, and its default, in the session's language."""
+    said = _said(f"clusters.help_{method.name}_{option.name}", option.help)
+    return f"{said} {t('clusters.default', value=default_text(option))}".strip()
 
 
 def method_line(method: Method) -> str:
     """What a method does and where it is from, in a line."""
-    return f"{method.summary} ({method.source})" if method.source else method.summary
+    said = _said(f"clusters.method_{method.name}", method.summary)
+    return f"{said} ({method.source})" if method.source else said
+
+
+def _said(key: str, otherwise: str) -> str:
+    """A text of the interface; what the method itself says where there is none, as of a method of somebody else's."""
+    return t(key) if key in texts(FIRST) else otherwise

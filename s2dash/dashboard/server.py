@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s2dash.dashboard.assets import MapAssets
+from s2dash.dashboard.language import t
 from s2dash.dashboard.shelf import Shelf
 from s2dash.dashboard.view import ClusterView, SceneView
 from s2dash.jobs import Job, JobBoard
@@ -39,7 +40,7 @@ class Server:
     """`SceneView` by scene, ready to be shown."""
     _runs: Shelf = field(default_factory=lambda: Shelf(6))
     """`RunResult` by run and decisions, `ClusterView` by run and scene."""
-    _layers: Shelf = field(default_factory=lambda: Shelf(32))
+    _layers: Shelf = field(default_factory=lambda: Shelf(128))
     """Layers and legends that change with the decisions."""
     _openings: dict[str, str] = field(default_factory=dict)
     """Id of the job that opens, opened or could not open a scene."""
@@ -101,7 +102,7 @@ class Server:
                 def work(progress: Progress) -> None:
                     self._scenes.get(key, lambda: SceneView(asked.load()).prepare(progress))
 
-                job = self.board.start(f"Opening {Path(asked.location).name or asked.location}", work)
+                job = self.board.start(t("frame.opening", what=Path(asked.location).name or asked.location), work)
                 self._openings[key] = job.id
         until = time.monotonic() + patience
         while job.running and time.monotonic() < until:
@@ -134,7 +135,7 @@ class Server:
             return made
 
         self._demo_tried.set()
-        return self.board.start("Making the demo", work)
+        return self.board.start(t("frame.making_demo"), work)
 
 
 def scene_key(asked: SceneRequest) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from s2dash.annotation.keys import Keys
+from s2dash.dashboard.address import choose_run
 from s2dash.dashboard.assets import find_assets
+from s2dash.dashboard.language import FIRST, known_language, speak, t
 from s2dash.dashboard.maps import MapLayer, scene_map
 from s2dash.dashboard.server import Server
+from s2dash.dashboard.session import check_guards, first_value, written_keys
+from s2dash.dashboard.session import guard_by as guard_by
 from s2dash.dashboard.texts import plain
 from s2dash.dashboard.view import ClusterView, SceneView
 from s2dash.errors import S2DashError, StoreError
@@ -37,7 +42,18 @@ _PATIENCE = 3.0
 """How long a page waits for a scene to be opened before it shows the progress instead, s."""
 
 
-@st.cache_resource(show_spinner="Opening the workspace …")
+def spoken() -> str:
+    """The language chosen, in the address or by the switch; before that, the browser's own."""
+    if get_script_run_ctx(suppress_warning=True) is None:  # work in the background: nobody in particular reads it
+        return FIRST
+    chosen = st.session_state.get("language") or st.query_params.get("lang") or st.context.locale
+    return known_language(chosen)
+
+
+speak(spoken)
+
+
+@st.cache_resource(show_spinner=False)  # it takes a moment, and no language is known this early
 def server() -> Server:
     """The shared part; made once.
 
@@ -108,21 +124,16 @@ def show_run(chosen: str) -> None:
 
 def _choose_run() -> None:
     """The run asked for in the address, else the one shown before, else the newest; the address says which."""
-    complete = [record.id for record in server().finished_runs()]
+    finished = [record.id for record in server().finished_runs()]
     asked, written = st.query_params.get("run"), st.session_state.get("address")
-    if asked is not None and asked != written:  # a link, or the browser's way back
-        if asked in complete:
-            show_run(asked)
-        else:
-            _say_later("warning", f"There is no finished run {asked[:80]} here. The newest one is shown.")
-    shown = run_id()
-    if shown not in complete:
-        shown = next(iter(complete), None)
-    st.session_state["run"] = shown
-    # An address without a run, met again on the way back, stays: writing into it would cut the way off.
-    if shown is not None and (asked != shown) and (asked is not None or written != shown):
-        st.query_params["run"] = shown
-    st.session_state["address"] = shown
+    choice = choose_run(asked=asked, written=written, shown=run_id(), finished=finished)
+    if choice.unknown:
+        _say_later("warning", t("frame.unknown_run", run=str(asked)[:80]))
+    elif choice.shown is not None and choice.shown == asked != written:
+        show_run(choice.shown)
+    st.session_state["run"] = st.session_state["address"] = choice.shown
+    if choice.write:
+        st.query_params["run"] = choice.shown or ""
 
 
 # ---- the run that is shown
@@ -134,7 +145,7 @@ def shown_run() -> RunResult | None:
     if chosen is None:
         return None
     try:
-        with st.spinner("Opening the run …", show_time=True):
+        with st.spinner(t("frame.opening_run"), show_time=True):
             return server().open_run(chosen)
     except S2DashError as error:
         say_error(error)
@@ -163,9 +174,9 @@ def run_view(found: RunResult) -> ClusterView:
     if scene is None and job.running:
         _watch_opening(job.id, "run")
     elif scene is None:
-        st.warning(f"The map is shown without its imagery. {plain(job.error)}", icon=":material/image_not_supported:")
+        st.warning(t("frame.no_imagery", why=plain(job.error)), icon=":material/image_not_supported:")
     elif scene.scene.grid != found.clusters.grid:
-        st.warning("The scene of this run has changed since; the map is shown alone.", icon=":material/warning:")
+        st.warning(t("frame.scene_changed"), icon=":material/warning:")
         scene = None
     return server().cluster_view(chosen, found, scene, of=asked)
 
@@ -186,10 +197,7 @@ def follow(chosen: str, seen: Changes) -> None:
 def keys() -> Keys:
     """The services' keys: of the environment, `.streamlit/secrets.toml`, and this session, which alone holds those."""
     kept: dict[Any, Any] = dict(st.secrets) if st.secrets.load_if_toml_exists() else {}
-    fields = {str(name): value for name, value in st.session_state.items() if str(name).startswith(KEY_FIELD)}
-    typed = {name.removeprefix(KEY_FIELD): value for name, value in fields.items()}
-    texts = {name: value for name, value in (*kept.items(), *typed.items()) if isinstance(value, str) and value.strip()}
-    return Keys.from_environment().with_values(texts)
+    return Keys.from_environment().with_values(written_keys(kept, dict(st.session_state), prefix=KEY_FIELD))
 
 
 # ---- the present scene
@@ -209,7 +217,7 @@ def show_scene(chosen: SceneRequest) -> None:
     Raises:
         SceneError: If it cannot be opened; the scene before stays.
     """
-    with st.spinner("Opening the scene …"):
+    with st.spinner(t("frame.opening_scene")):
         chosen.load()
     server().forget_failure(chosen)
     st.session_state["scene_request"] = json.dumps(chosen.to_json())
@@ -228,8 +236,8 @@ def present_scene() -> SceneView | None:
     if job.running:
         _watch_opening(job.id, "scene")
         return None
-    st.warning(f"The scene cannot be opened. {plain(job.error)}", icon=":material/image_not_supported:")
-    if st.button("Try again", icon=":material/refresh:"):
+    st.warning(t("frame.no_scene", why=plain(job.error)), icon=":material/image_not_supported:")
+    if st.button(t("frame.try_again"), icon=":material/refresh:"):
         server().forget_failure(asked)
         st.rerun()
     return None
@@ -239,7 +247,8 @@ def present_scene() -> SceneView | None:
 
 
 def start_job(title: str, work: Callable[[Progress], Any]) -> None:
-    """Start long work whose progress the side bar of every session shows."""
+    """Start long work whose progress every side bar shows; raises `NotAllowedError` where `guard_by` forbids it."""
+    check_guards()
     _own(server().board.start(title, work))
 
 
@@ -253,32 +262,21 @@ def busy() -> bool:
     return any(job is not None and job.running for job in jobs)
 
 
-def job_panel() -> None:
-    """Progress of all work under way, with a way to stop it."""
-    if st.session_state["jobs"]:
-        _watch_jobs()
-
-
-@st.fragment(run_every=1.0)
-def _watch_jobs() -> None:
-    for job_id in st.session_state["jobs"]:
-        _watch(job_id, "all", width="stretch")
-
-
 @st.fragment(run_every=0.5)
 def _watch_opening(job_id: str, place: str) -> None:
     with st.container(border=True):
-        _watch(job_id, place, width="content")
+        watch(job_id, place, width="content")
 
 
-def _watch(job_id: str, place: str, *, width: Literal["stretch", "content"]) -> None:
+def watch(job_id: str, place: str, *, width: Literal["stretch", "content"]) -> None:
+    """Progress of some work with a way to stop it, in a fragment that runs again and again."""
     job = server().board.get(job_id)
     if job is None or not job.running:
         st.rerun()
-    left = f" · {job.remaining_s:.0f} s left" if job.remaining_s else ""
-    step = "Stopping …" if job.tracker.cancelled else f"{job.tracker.text}{left}"
+    left = t("frame.seconds_left", seconds=round(job.remaining_s)) if job.remaining_s else ""
+    step = t("frame.stopping") if job.tracker.cancelled else " · ".join(filter(None, [job.tracker.text, left]))
     st.progress(job.tracker.share, text=f"**{plain(job.title)}**  \n{plain(step)}")
-    if st.button("Stop", icon=":material/stop_circle:", key=f"stop {job.id} {place}", width=width):
+    if st.button(t("frame.stop"), icon=":material/stop_circle:", key=f"stop {job.id} {place}", width=width):
         job.tracker.cancel()
 
 
@@ -297,13 +295,13 @@ def _settle_jobs() -> None:
         elif job.state == "cancelled":
             st.toast(plain(job.error), icon=":material/stop_circle:")
         elif isinstance(job.result, str) and not own and run_id() is not None:
-            st.toast(f"{plain(job.title)}: done. Choose it under *Map shown*.", icon=":material/check_circle:")
+            st.toast(t("frame.done_choose", what=plain(job.title)), icon=":material/check_circle:")
         else:
             if isinstance(job.result, str):
                 show_run(job.result)
             for remark in getattr(job.result, "remarks", ()):
                 _say_later("warning", remark)
-            st.toast(f"{plain(job.title)}: done", icon=":material/check_circle:")
+            st.toast(t("frame.done", what=plain(job.title)), icon=":material/check_circle:")
 
 
 def nothing(*, elsewhere: bool = True) -> None:
@@ -311,18 +309,15 @@ def nothing(*, elsewhere: bool = True) -> None:
     if run_id() is not None:
         return
     if busy() or st.session_state["jobs"]:
-        st.info(
-            "The first map is being made: the side bar shows how far. It appears here when it is ready.",
-            icon=":material/hourglass:",
-        )
+        st.info(t("frame.being_made"), icon=":material/hourglass:")
         return
-    st.info("There is no finished map yet. Make one of a scene of yours, or of the demo.", icon=":material/info:")
+    st.info(t("frame.no_map"), icon=":material/info:")
     with st.container(horizontal=True):
-        if st.button("Make the demo", icon=":material/science:"):
+        if st.button(t("frame.make_demo"), icon=":material/science:"):
             _own(server().start_demo())
             st.rerun()
         if elsewhere:
-            st.page_link("pages/imagery.py", label="Choose a scene", icon=":material/satellite_alt:")
+            st.page_link("pages/imagery.py", label=t("frame.choose_scene"), icon=":material/satellite_alt:")
 
 
 # ---- what is remembered
@@ -348,12 +343,8 @@ def seed(key: str, default: T, *, saved: Any = None, options: Collection[Any] | 
         saved: What it was when it was last used.
         options: What can be chosen; of a list, every item.
     """
-    value = st.session_state.get(key, saved if saved is not None else default)
-    if options is not None:
-        if isinstance(default, list):
-            value = [item for item in value if item in options] if isinstance(value, list | tuple) else default
-        elif value not in options:
-            value = default
+    known = default if saved is None else saved
+    value = first_value(st.session_state.get(key, known), default=default, options=options)
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 
@@ -361,17 +352,26 @@ def seed(key: str, default: T, *, saved: Any = None, options: Collection[Any] | 
 # ---- on the page
 
 
-def show_map(layers: list[MapLayer], *, key: str, height: int = 560, **options: Any) -> None:
-    """Show layers on a map that keeps its view from rerun to rerun."""
+def show_map(
+    layers: list[MapLayer], *, key: str, height: int = 560, returned: Sequence[str] = (), **options: Any
+) -> dict[str, Any]:
+    """Show layers on a map that keeps its view from rerun to rerun.
+
+    Returns:
+        What the person did on it, of the kinds asked for: `last_clicked`, `last_active_drawing`.
+    """
     from streamlit_folium import st_folium
 
     figure = scene_map(layers, assets=server().assets, remember_view=key, **options)
-    st_folium(figure, key=key, height=height, width=None, use_container_width=True, returned_objects=[])
+    did = st_folium(
+        figure, key=key, height=height, width=None, use_container_width=True, returned_objects=list(returned)
+    )
+    return dict(did or {})
 
 
 def subject(what: str, *, simulated: bool) -> None:
     """What the page is about, in bold; says "simulated" where it is."""
-    badge = " :orange-badge[:material/science: simulated: shows no real place]" if simulated else ""
+    badge = f" :orange-badge[:material/science: {t('common.simulated')}]" if simulated else ""
     st.markdown(f"**{plain(what)}**{badge}")
 
 

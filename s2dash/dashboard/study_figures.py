@@ -7,36 +7,38 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from s2dash.confusion import Scores
-from s2dash.dashboard.figures import _EDGE, _figure, _labels, _rows
+from s2dash.dashboard.chart import EDGE, FAINT, axis_labels, blank_figure, rows_height
+from s2dash.dashboard.language import language, t
 from s2dash.study import StrategyResult, Study
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_CEILING, _REACHED, _OTHER, _TIME = "rgba(128, 128, 128, 0.22)", "#3A9BDC", "#5BA886", "#D98A3D"
+_REACHED, _OTHER, _TIME = "#3A9BDC", "#5BA886", "#D98A3D"
 _ROW = 38
 _HEAD = 62
-
-MEANING = (
-    "Ceiling: what the clusters would reach if each had the name that fits the reference best; what is missing to 1 is "
-    "lost by clustering. Reached: with the names the annotators gave; what is missing to the ceiling is lost by naming."
-)
-"""What the two figures of agreement say, for the person."""
-NO_REFERENCE = "There is no reference map, so only silhouette, time and memory are compared: neither is an agreement."
-"""What is said where there is no reference, for the person."""
-
-COLUMNS = {
-    "Seconds": ("%.2f", "From the opened scene to the cluster map; starting the process and its imports not counted."),
-    "Peak MiB": ("%.0f", "Most memory the strategy's own process held, the program's libraries among it."),
-    "Silhouette": ("%.3f", "How well the clusters are apart, -1 to 1: the same pixels and features for all."),
-    "Ceiling": ("%.3f", "Overall agreement if each cluster had the name that fits the reference best."),
-    "Reached": ("%.3f", "Overall agreement with the names the annotators gave."),
-    "Kappa": ("%.3f", "Cohen's kappa of the agreement reached."),
-    "Macro-F1": ("%.3f", "Mean F1 of the classes, reached."),
-    "mIoU": ("%.3f", "Mean intersection over union of the classes, reached."),
-    "Noise %": ("%.1f", "Share of the pixels that the method calls noise."),
+_FORMATS = {
+    "seconds": "%.2f",
+    "peak": "%.0f",
+    "silhouette": "%.3f",
+    "ceiling": "%.3f",
+    "reached": "%.3f",
+    "kappa": "%.3f",
+    "macro_f1": "%.3f",
+    "miou": "%.3f",
+    "noise": "%.1f",
 }
-"""Columns of numbers in the table: how they are written, and what they say, for the person."""
+"""How the numbers of the table are written, by column."""
+
+
+def title(column: str) -> str:
+    """What a column of `study_rows` is called."""
+    return t(f"compare.column_{column}")
+
+
+def number_columns() -> dict[str, tuple[str, str]]:
+    """Format and meaning of every column of numbers, by title."""
+    return {title(column): (form, t(f"compare.help_{column}")) for column, form in _FORMATS.items()}
 
 
 def study_figure(study: Study) -> go.Figure:
@@ -49,16 +51,16 @@ def study_figure(study: Study) -> go.Figure:
     """
     done = [(place, result) for place, result in enumerate(study.results) if result.done]
     places, results = [place for place, _ in done], [result for _, result in done]
-    labels = _labels([unbroken(result.title) for result in results], width=22)
-    figure = _figure(height=_rows(len(results), each=_ROW) + 50, left=10, bottom=40, top=_HEAD)
-    what = "Agreement with the reference" if study.compared else "Silhouette"
+    labels = axis_labels([unbroken(result.title) for result in results], width=22)
+    figure = blank_figure(height=rows_height(len(results), each=_ROW) + 50, left=10, bottom=40, top=_HEAD)
+    what = t("compare.chart_agreement") if study.compared else title("silhouette")
     figure.set_subplots(
         rows=1,
         cols=2,
         shared_yaxes=True,
         column_widths=[0.64, 0.36],
         horizontal_spacing=0.05,
-        subplot_titles=(what, "Seconds"),
+        subplot_titles=(what, title("seconds")),
     )
     if study.compared:
         _agreement_bars(figure, labels, results, best=[place in study.best("reached") for place in places])
@@ -79,7 +81,7 @@ def study_figure(study: Study) -> go.Figure:
         },
     )
     figure.update_annotations(font={"size": 14}, selector={"yanchor": "bottom"})
-    line = {"linecolor": _EDGE, "zerolinecolor": _EDGE, "showgrid": False}  # every bar says its figure
+    line = {"linecolor": EDGE, "zerolinecolor": EDGE, "showgrid": False}  # every bar says its figure
     figure.update_xaxes(**line)
     figure.update_yaxes(**line, autorange="reversed", type="category", automargin=True)
     figure.update_yaxes(ticksuffix="  ", col=1)
@@ -92,14 +94,14 @@ def _agreement_bars(
     ceilings = [_overall(result.ceiling) for result in results]
     reached = [_overall(result.reached) for result in results]
     figure.add_bar(
-        x=ceilings, y=labels, orientation="h", width=0.76, name="Ceiling", row=1, col=1,
-        marker={"color": _CEILING, "line": {"color": _EDGE, "width": 1}},
-        hovertemplate="<b>%{y}</b><br>ceiling %{x:.3f}<extra></extra>",
+        x=ceilings, y=labels, orientation="h", width=0.76, name=title("ceiling"), row=1, col=1,
+        marker={"color": FAINT, "line": {"color": EDGE, "width": 1}},
+        hovertemplate=f"<b>%{{y}}</b><br>{title('ceiling')} %{{x:.3f}}<extra></extra>",
     )  # fmt: skip
     figure.add_bar(
-        x=reached, y=labels, orientation="h", width=0.44, name="Reached", row=1, col=1,
+        x=reached, y=labels, orientation="h", width=0.44, name=title("reached"), row=1, col=1,
         marker={"color": _REACHED, "line": {"width": 0}},
-        hovertemplate="<b>%{y}</b><br>reached %{x:.3f}<extra></extra>",
+        hovertemplate=f"<b>%{{y}}</b><br>{title('reached')} %{{x:.3f}}<extra></extra>",
     )  # fmt: skip
     for label, value, limit, first in zip(labels, reached, ceilings, best, strict=True):
         text = "–" if value is None else f"{value:.2f}"
@@ -107,7 +109,7 @@ def _agreement_bars(
             figure,
             max(value or 0.0, limit or 0.0),
             label,
-            (f"<b>{text}</b>" if first else text) + ("" if limit is None else f" of {limit:.2f}"),
+            _best(text, first) if limit is None else t("compare.of", value=_best(text, first), whole=f"{limit:.2f}"),
             col=1,
         )
     figure.update_xaxes(range=[0, 1.3], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1], col=1)
@@ -118,27 +120,32 @@ def _silhouette_bars(
 ) -> None:
     values = [result.silhouette for result in results]
     figure.add_bar(
-        x=values, y=labels, orientation="h", width=0.6, name="Silhouette", row=1, col=1,
+        x=values, y=labels, orientation="h", width=0.6, name=title("silhouette"), row=1, col=1,
         marker={"color": _OTHER, "line": {"width": 0}},
-        hovertemplate="<b>%{y}</b><br>silhouette %{x:.3f}<extra></extra>",
+        hovertemplate=f"<b>%{{y}}</b><br>{title('silhouette')} %{{x:.3f}}<extra></extra>",
     )  # fmt: skip
     for label, value, first in zip(labels, values, best, strict=True):
         text = "–" if value is None else f"{value:.2f}"
-        _say(figure, max(value or 0.0, 0.0), label, f"<b>{text}</b>" if first else text, col=1)
+        _say(figure, max(value or 0.0, 0.0), label, _best(text, first), col=1)
     known = [value for value in values if value is not None]
     figure.update_xaxes(range=[min([*known, 0.0]) * 1.1, max([*known, 0.0]) * 1.25 or 1.0], col=1)
 
 
+def _best(text: str, best: bool) -> str:
+    return f"<b>{text}</b>" if best else text
+
+
 def _time_bars(figure: go.Figure, labels: Sequence[str], results: Sequence[StrategyResult]) -> None:
     seconds = [result.seconds or 0.0 for result in results]
+    most = t("compare.at_most", memory="%{customdata}")
     memory = [f"{result.peak_mib or 0:,.0f}".replace(",", " ") for result in results]
     figure.add_bar(
-        x=seconds, y=labels, orientation="h", width=0.6, name="Seconds", showlegend=False, row=1, col=2,
+        x=seconds, y=labels, orientation="h", width=0.6, name=title("seconds"), showlegend=False, row=1, col=2,
         marker={"color": _TIME, "line": {"width": 0}}, customdata=memory,
-        hovertemplate="<b>%{y}</b><br>%{x:.2f} s<br>at most %{customdata} MiB<extra></extra>",
+        hovertemplate=f"<b>%{{y}}</b><br>%{{x:.2f}} s<br>{most}<extra></extra>",
     )  # fmt: skip
     for label, value in zip(labels, seconds, strict=True):
-        _say(figure, value, label, f"{seconds_text(value)} s", col=2)
+        _say(figure, value, label, t("compare.seconds_short", seconds=seconds_text(value)), col=2)
     figure.update_xaxes(range=[0, max([*seconds, 0.0]) * 1.6 or 1.0], nticks=4, col=2)
 
 
@@ -163,30 +170,28 @@ def study_rows(study: Study) -> list[dict[str, Any]]:
     for place, result in enumerate(study.results):
         shown = ("ceiling", "reached", "silhouette") if study.compared else ("silhouette",)
         row: dict[str, Any] = {
-            "Strategy": result.title,
-            "Best": ", ".join(name for name in shown if place in study.best(name)),
+            "strategy": result.title,
+            "best": ", ".join(t(f"compare.best_{name}") for name in shown if place in study.best(name)),
         }
         if study.compared:
-            row |= {
-                name: _overall(scores) for name, scores in (("Ceiling", result.ceiling), ("Reached", result.reached))
-            }
+            row |= {"ceiling": _overall(result.ceiling), "reached": _overall(result.reached)}
         row |= {
-            "Silhouette": result.silhouette,
-            "Clusters": result.clusters,
-            "Seconds": result.seconds,
-            "Peak MiB": result.peak_mib,
+            "silhouette": result.silhouette,
+            "clusters": result.clusters,
+            "seconds": result.seconds,
+            "peak": result.peak_mib,
         }
         if study.compared:
             scores = result.reached
             row |= {
-                "Kappa": scores.kappa if scores else None,
-                "Macro-F1": scores.macro_f1 if scores else None,
-                "mIoU": scores.miou if scores else None,
+                "kappa": scores.kappa if scores else None,
+                "macro_f1": scores.macro_f1 if scores else None,
+                "miou": scores.miou if scores else None,
             }
         if any(other.noise_share is not None for other in study.results):
-            row["Noise %"] = None if result.noise_share is None else 100.0 * result.noise_share
-        row["Remarks"] = result.error or " ".join(result.notes)
-        rows.append(row)
+            row["noise"] = None if result.noise_share is None else 100.0 * result.noise_share
+        row["remarks"] = result.error or " ".join(result.notes)
+        rows.append({title(column): value for column, value in row.items()})
     return rows
 
 
@@ -196,20 +201,19 @@ def _overall(scores: Scores | None) -> float | None:
 
 def study_page(study: Study) -> str:
     """Chart and table as one HTML file that needs nothing else, not even the internet (about 5 MB)."""
-    title = f"Clustering strategies on {study.scene['title']}"
-    said = [
-        f"{study.scene['width']} × {study.scene['height']} pixels, compared {study.started[:16].replace('T', ' ')} UTC."
-    ]
+    heading = t("compare.page_title", scene=study.scene["title"])
+    moment = f"{study.started[:16].replace('T', ' ')} UTC"
+    said = [t("compare.page_size", width=study.scene["width"], height=study.scene["height"], moment=moment)]
     if study.simulated:
-        said.insert(0, "The scene is simulated: it shows no real place.")
+        said.insert(0, t("compare.page_simulated"))
     if study.reference is not None:
-        said += [f"Agreement with {study.reference['title']}.", MEANING]
+        said += [t("compare.page_reference", reference=study.reference["title"]), t("compare.meaning")]
         said += [] if study.simulated else [str(study.reference["caution"])]
     else:
-        said.append(NO_REFERENCE)
+        said.append(t("compare.no_reference"))
     if study.judged_pixels:
         features = ", ".join(study.judged_on)
-        said.append(f"Silhouettes: the same {study.judged_pixels} pixels for all strategies, in {features}.")
+        said.append(t("compare.page_silhouettes", pixels=study.judged_pixels, features=features))
     rows = study_rows(study)
     figure = study_figure(study)
     figure.update_layout(template="plotly_white")
@@ -217,9 +221,10 @@ def study_page(study: Study) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
     body = "".join(f"<tr>{''.join(_cell(name, value) for name, value in row.items())}</tr>" for row in rows)
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{escape(title)}</h1>{''.join(f'<p>{escape(line)}</p>' for line in said)}"
+        f'<!DOCTYPE html>\n<html lang="{language()}"><head><meta charset="utf-8">'
+        '<meta name="color-scheme" content="light">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(heading)}</title><style>{_STYLE}</style>'
+        f"</head><body><h1>{escape(heading)}</h1>{''.join(f'<p>{escape(line)}</p>' for line in said)}"
         f"{chart}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></body></html>\n"
     )
 
@@ -236,6 +241,6 @@ def _cell(name: str, value: object) -> str:
     if value is None:
         return '<td class="n">–</td>'
     if isinstance(value, float):
-        digits = {"Seconds": 2, "Peak MiB": 0, "Noise %": 1}.get(name, 3)
+        digits = {title("seconds"): 2, title("peak"): 0, title("noise"): 1}.get(name, 3)
         return f'<td class="n">{value:.{digits}f}</td>'
     return f'<td class="n">{value}</td>' if isinstance(value, int) else f"<td>{escape(unbroken(str(value)))}</td>"

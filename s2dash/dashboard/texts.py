@@ -7,7 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+
 from s2dash.clustering import METHODS
+from s2dash.dashboard.language import language, t, written_day
 from s2dash.reference import Reference
 from s2dash.run_settings import RunSettings
 from s2dash.store import RunRecord
@@ -22,15 +26,26 @@ def plain(text: object) -> str:
     return "".join(f"\\{char}" if char in _MARKUP else " " if char in "\r\n\t" else char for char in str(text))
 
 
+def number(value: float, digits: int = 0) -> str:
+    """A number as people write it, e.g. `1,234.5` or `1 234,5`.
+
+    Args:
+        value: Any.
+        digits: Behind the decimal point.
+    """
+    return format_decimal(value, format="#,##0" + ("." + "0" * digits if digits else ""), locale=language())
+
+
 def unique_titles(records: Iterable[RunRecord]) -> dict[str, str]:
     """What to call each run in a list, by id: its title, with the time where two are called the same."""
     known = list(records)
     titles = {record.id: record.title for record in known}
-    for form in ("{title} · {created:%d %b %H:%M}", "{title} · {created:%d %b %Y, %H:%M:%S} · {id}"):
+    for form, end in (("d MMM HH:mm", ""), ("d MMM y, HH:mm:ss", " · {id}")):
         often = Counter(titles.values())
         for record in known:
             if often[titles[record.id]] > 1:
-                titles[record.id] = form.format(title=record.title, created=record.created, id=record.id[-6:])
+                created = format_datetime(record.created, form, locale=language())
+                titles[record.id] = f"{record.title} · {created}" + end.format(id=record.id[-6:])
     return titles
 
 
@@ -40,13 +55,13 @@ def run_facts(record: RunRecord) -> str:
     name, k = str(settings.get("method")), settings.get("k")
     facts = [METHOD_TITLES.get(name, name)]
     if name in METHODS and not METHODS[name].takes_k:
-        facts += [f"{found} clusters"] if found is not None else []
+        facts += [t("texts.clusters_found", count=found)] if found is not None else []
     else:
-        facts.append("K proposed" if k == "auto" else f"K = {k}")
-        facts += [f"{found} clusters"] if k == "auto" and found is not None else []
-    facts.append(f"seed {settings.get('seed')}")
+        facts.append(t("texts.k_proposed") if k == "auto" else t("texts.k", k=k))
+        facts += [t("texts.clusters_found", count=found)] if k == "auto" and found is not None else []
+    facts.append(t("texts.seed", seed=settings.get("seed")))
     edits = record.summary.get("edits") or 0
-    return ", ".join([*facts, *([f"{edits} edit{'s' if edits > 1 else ''}"] if edits else [])])
+    return ", ".join([*facts, *([t("texts.edits", count=edits)] if edits else [])])
 
 
 def method_and_k(settings: RunSettings) -> str:
@@ -54,7 +69,7 @@ def method_and_k(settings: RunSettings) -> str:
     method = METHODS[settings.method]
     if not method.takes_k:
         return method.title
-    return f"{method.title}, {'K proposed' if settings.k == 'auto' else f'K = {settings.k}'}"
+    return f"{method.title}, {t('texts.k_proposed') if settings.k == 'auto' else t('texts.k', k=settings.k)}"
 
 
 def run_agreement(record: RunRecord) -> str:
@@ -62,31 +77,32 @@ def run_agreement(record: RunRecord) -> str:
     overall, ceiling = record.summary.get("overall"), record.summary.get("ceiling")
     if overall is None:
         return ""
-    return f"agreement {overall:.3f}" + (f", ceiling {ceiling:.3f}" if ceiling is not None else "")
+    told = t("texts.agreement", overall=number(overall, 3))
+    return told + (", " + t("texts.ceiling", ceiling=number(ceiling, 3)) if ceiling is not None else "")
 
 
 def day(written: str | None) -> str:
-    """A day as people write it: `01 Jul 2021`."""
-    return f"{date.fromisoformat(written):%d %b %Y}" if written else "unknown"
+    """A day as people write it: `1 Jul 2021`."""
+    return written_day(date.fromisoformat(written) if written else None)
 
 
 def scene_figures(about: Mapping[str, Any]) -> dict[str, str]:
     """A scene in four figures, from `describe_scene`."""
     return {
-        "Clear": f"{about['clear_percent']:.1f} %",
-        "Area": f"{about['area_km2']:,.1f} km²",
-        "Date": day(about["acquired"]),
-        "Pixels": f"{about['width']} × {about['height']}",
+        t("texts.clear"): f"{number(about['clear_percent'], 1)} %",
+        t("texts.area"): t("texts.km2", area=number(about["area_km2"], 1)),
+        t("texts.date"): day(about["acquired"]),
+        t("texts.pixels"): f"{about['width']} × {about['height']}",
     }
 
 
 def scene_facts(about: Mapping[str, Any]) -> dict[str, str]:
     """What else there is to know of a scene, from `describe_scene`; what is not known is left out."""
     facts = {
-        "Bands": ", ".join(about["bands"]),
-        "Pixel": f"{about['pixel_size_m']:.4g} m, {about['crs']}",
-        "Product": about["product"],
-        "Source": about["location"],
+        t("texts.bands"): ", ".join(about["bands"]),
+        t("texts.pixel"): t("texts.metres", size=f"{about['pixel_size_m']:.4g}", crs=about["crs"]),
+        t("texts.product"): about["product"],
+        t("texts.source"): about["location"],
     }
     return {name: str(fact) for name, fact in facts.items() if fact}
 
@@ -94,9 +110,9 @@ def scene_facts(about: Mapping[str, Any]) -> dict[str, str]:
 def comparison(report: Mapping[str, Any], reference: Reference) -> str:
     """What was compared with what, in a line of plain text, from `Agreement.to_json`."""
     parts = [
-        f"Image of {report['image_year'] or 'unknown year'} against {reference.title}",
-        f"of {reference.year}" if reference.year else "",
-        f"· {report['n']:,} pixels compared",
+        t("texts.compared", year=report["image_year"] or t("texts.unknown_year"), title=reference.title),
+        t("texts.compared_year", year=reference.year) if reference.year else "",
+        "· " + t("texts.compared_pixels", count=number(report["n"])),
         f"· {reference.attribution}" if reference.attribution else "",
     ]
     return " ".join(filter(None, parts))

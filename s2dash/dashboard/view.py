@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from s2dash.annotation.legend import Legend
 from s2dash.clustering.model import ClusterMap
-from s2dash.colours import UNDECIDED_COLOUR, cluster_colours, scheme_colours
+from s2dash.colours import cluster_colours, palette, scheme_colours
+from s2dash.dashboard.band_pictures import IndexPicture, imagery_layer, index_picture
 from s2dash.dashboard.highlights import highlight_overlay
-from s2dash.dashboard.maps import MapLayer, WarpedLabels, label_layer, picture_layer, warp_labels
+from s2dash.dashboard.language import language, t
+from s2dash.dashboard.layers import MapLayer, WarpedLabels, data_url, label_layer, picture_layer, warp_labels
 from s2dash.dashboard.pictures import (
+    MASK_LEGEND,
     Composite,
     Picture,
     Stretch,
@@ -38,6 +40,9 @@ from s2dash.sources.describe import describe_scene
 
 CARD_SIDE = 420
 """Longest side of a cluster's picture, pixels of the scene."""
+_MASK_TEXTS = dict(
+    zip((name for name, _ in MASK_LEGEND), ("map.mask_cloud", "map.mask_shadow", "map.mask_other"), strict=True)
+)
 _COMPOSITES: tuple[Composite, ...] = ("true colour", "false colour")
 
 
@@ -47,6 +52,7 @@ class SceneView:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._kept = Shelf()
+        self._chosen = Shelf(6)  # pictures that a person asked for besides
 
     def prepare(self, progress: Progress | None = None) -> SceneView:
         """Make all that the page of the scene shows.
@@ -58,10 +64,10 @@ class SceneView:
         watch = progress or Silent()
         self._kept.get("about", lambda: describe_scene(self.scene, progress=Stage(watch, 0.0, 0.7)))
         for done, kind in enumerate(self.composites):
-            watch.report(0.7 + 0.1 * done, "Making its pictures")
+            watch.report(0.7 + 0.1 * done, t("map.making_pictures"))
             self.layer(kind)
         _ = self.mask
-        watch.report(1.0, "Done")
+        watch.report(1.0, t("map.pictures_made"))
         return self
 
     @property
@@ -93,9 +99,13 @@ class SceneView:
 
         def make() -> tuple[MapLayer, tuple[tuple[str, str], ...]] | None:
             made = mask_picture(self.scene)
-            return made and (picture_layer("Masked", made[0], opacity=0.55), made[1])
+            return made and (picture_layer("", made[0], opacity=0.55), made[1])
 
-        return self._kept.get("mask", make)
+        found = self._kept.get("mask", make)
+        if found is None:
+            return None
+        layer, legend = found
+        return replace(layer, name=t("map.masked")), tuple((t(_MASK_TEXTS[name]), colour) for name, colour in legend)
 
     def picture(self, kind: Composite, *, max_side: int = 1600) -> Picture:
         """A composite of the scene."""
@@ -106,17 +116,37 @@ class SceneView:
 
     def layer(self, kind: Composite, *, shown: bool = True) -> MapLayer:
         """A composite as a layer of the map."""
-        made = self._kept.get(
-            ("layer", kind), lambda: picture_layer(self._name(kind), self.picture(kind), imagery=True)
-        )
-        return replace(made, shown=shown)
+        bands = composite_bands(kind, self.scene.bands)
+        made = self._kept.get(("layer", kind), lambda: imagery_layer(self.scene, bands, stretch=self.stretch))
+        return replace(made, name=self._name(kind), shown=shown)
+
+    def bands_layer(self, bands: tuple[str, str, str], *, shown: bool = True) -> MapLayer:
+        """Any three bands as red, green and blue, as a layer of the map.
+
+        Raises:
+            SceneError: If they cannot be read.
+        """
+        made = self._chosen.get(bands, lambda: imagery_layer(self.scene, bands, stretch=self.stretch))
+        red, green, blue = bands
+        return replace(made, name=t("map.bands", red=red, green=green, blue=blue), shown=shown)
+
+    def index(self, name: str) -> IndexPicture | None:
+        """An index of the scene; None where no pixel has data.
+
+        Raises:
+            FeatureError: If it is unknown or needs a band the scene lacks.
+            SceneError: If the scene cannot be read.
+        """
+        return self._chosen.get(name, lambda: index_picture(self.scene, name))
 
     def base(self) -> list[MapLayer]:
         """The composite that other layers lie on, true colour where possible."""
         return [self.layer(self.composites[0])]
 
     def _name(self, kind: Composite) -> str:
-        return f"Band {self.scene.bands[0]}" if kind == "grey" else kind.capitalize()
+        if kind == "grey":
+            return t("map.one_band", band=self.scene.bands[0])
+        return t("map.true_colour" if kind == "true colour" else "map.false_colour")
 
 
 class ClusterView:
@@ -124,8 +154,12 @@ class ClusterView:
 
     def __init__(self, clusters: ClusterMap, scene: SceneView | None) -> None:
         self.clusters, self.scene = clusters, scene
-        self.colours = cluster_colours(max(clusters.n_clusters, 1))
         self._kept = Shelf()
+
+    @property
+    def colours(self) -> dict[int, str]:
+        """Colours of the clusters in the palette in force."""
+        return cluster_colours(max(self.clusters.n_clusters, 1))
 
     def base(self) -> list[MapLayer]:
         """The imagery under the map; empty where the scene has gone."""
@@ -139,29 +173,46 @@ class ClusterView:
     def layer(self, *, opacity: float = 0.6, shown: bool = True) -> MapLayer:
         """The clusters as a layer of the map."""
         made = self._kept.get(
-            ("layer", opacity), lambda: label_layer("Clusters", self.warped, self.colours, opacity=opacity)
+            ("layer", opacity, palette()), lambda: label_layer("", self.warped, self.colours, opacity=opacity)
         )
-        return replace(made, shown=shown)
+        return replace(made, name=t("map.clusters"), shown=shown)
 
     def picked_layer(self, cluster: int) -> MapLayer:
         """One cluster picked out, to lie over the imagery."""
 
         def make() -> MapLayer:
-            encoded = b64encode(highlight_overlay(self.warped.codes, cluster)).decode("ascii")
-            return MapLayer(f"Cluster {cluster}", f"data:image/png;base64,{encoded}", self.warped.bounds)
+            picture = highlight_overlay(self.warped.codes, cluster)
+            return MapLayer("", data_url(picture, "png"), self.warped.bounds)
 
-        return self._kept.get(("picked", cluster), make)
+        return replace(self._kept.get(("picked", cluster), make), name=t("map.cluster", number=cluster))
 
-    def landcover_layer(self, legend: Legend, *, opacity: float = 0.75, shown: bool = True) -> MapLayer:
-        """The clusters in the colours of their classes: what `legend.apply` gives, without its cost."""
+    def landcover_layer(
+        self,
+        legend: Legend,
+        *,
+        opacity: float = 0.75,
+        shown: bool = True,
+        corrected: LandCoverMap | None = None,
+    ) -> MapLayer:
+        """The clusters in the colours of their classes: what `legend.apply` gives, without its cost.
+
+        Args:
+            legend: What they are called.
+            opacity: At first, 0-1.
+            shown: Whether it is switched on at first.
+            corrected: The map, where people set classes below the clusters too: it is warped anew.
+        """
         named = scheme_colours(legend.scheme)
+        if corrected is not None:
+            labels = warp_labels(corrected.codes, corrected.grid)
+            return label_layer(t("map.landcover"), labels, named, opacity=opacity, shown=shown)
         colours = {
             cluster: named[
                 UNDECIDED if (entry := legend.entries.get(cluster)) is None or entry.code is None else entry.code
             ]
             for cluster in range(1, self.clusters.n_clusters + 1)
         }
-        return label_layer("Land cover", self.warped, colours, opacity=opacity, shown=shown)
+        return label_layer(t("map.landcover"), self.warped, colours, opacity=opacity, shown=shown)
 
     def product(self, name: str, path: Path) -> tuple[MapLayer, ProductLegend]:
         """A map of numbers that the method made besides, as a layer with its legend.
@@ -169,7 +220,7 @@ class ClusterView:
         Raises:
             NotARasterError: If it cannot be read.
         """
-        return self._kept.get(("product", name), lambda: product_layer(name, path))
+        return self._kept.get(("product", name, language()), lambda: product_layer(name, path))
 
     def highlight(self, cluster: int) -> bytes:
         """One cluster picked out for the person, JPEG; on plain grey where there is no imagery."""
@@ -192,7 +243,7 @@ def reference_layer(reference: Reference, *, opacity: float = 0.75, shown: bool 
     """The reference as a layer."""
     warped = warp_labels(reference.codes, reference.grid)
     colours = scheme_colours(reference.scheme)
-    return label_layer(f"Reference: {reference.title}", warped, colours, opacity=opacity, shown=shown)
+    return label_layer(t("map.reference", title=reference.title), warped, colours, opacity=opacity, shown=shown)
 
 
 def disagreement_layer(
@@ -202,7 +253,7 @@ def disagreement_layer(
     codes, grid = thin_labels(landcover.codes, landcover.grid)
     other, _ = thin_labels(reference.codes, reference.grid)
     picture = Picture(disagreement_picture(codes, other), grid)
-    return picture_layer("Disagreement", picture, opacity=opacity, shown=shown)
+    return picture_layer(t("map.disagreement"), picture, opacity=opacity, shown=shown)
 
 
 def named_legend(legend: Legend, reference: Reference | None = None) -> list[tuple[str, str]]:
@@ -212,5 +263,8 @@ def named_legend(legend: Legend, reference: Reference | None = None) -> list[tup
     found = {UNDECIDED if entry.code is None else entry.code for entry in legend.entries.values()}
     if reference is not None:
         found |= set(np.flatnonzero(np.bincount(reference.codes.ravel(), minlength=256)).tolist())
-    named = [(cls.name, cls.colour) for cls in legend.scheme.classes if cls.code in found]
-    return [*named, *([("Not named yet", UNDECIDED_COLOUR)] if UNDECIDED in found else [])]
+    colours = scheme_colours(legend.scheme)
+    named = [
+        (cls.names.get(language()) or cls.name, colours[cls.code]) for cls in legend.scheme.classes if cls.code in found
+    ]
+    return [*named, *([(t("map.not_named"), colours[UNDECIDED])] if UNDECIDED in found else [])]

@@ -7,6 +7,7 @@ from s2dash.annotation.concord import compliance, fleiss_kappa, usage_by_annotat
 from s2dash.annotation.estimate import Estimate
 from s2dash.annotation.second_look import RoundReport
 from s2dash.dashboard.labels import class_name
+from s2dash.dashboard.language import t, written_day
 from s2dash.pipeline import RunResult
 
 LANDIS_KOCH = (
@@ -15,9 +16,9 @@ LANDIS_KOCH = (
     (0.4, "fair"),
     (0.6, "moderate"),
     (0.8, "substantial"),
-    (1.0, "almost perfect"),
+    (1.0, "almost_perfect"),
 )
-"""Words for kappa up to a value (Landis & Koch 1977)."""
+"""Names of the words for kappa up to a value (Landis & Koch 1977)."""
 
 
 def matrix_rows(result: RunResult) -> list[dict[str, str]]:
@@ -27,13 +28,13 @@ def matrix_rows(result: RunResult) -> list[dict[str, str]]:
     rows = []
     for cluster in (*legend.disputed, *(cluster for cluster in legend.clusters if cluster not in legend.disputed)):
         entry = legend.entries[cluster]
-        row = {"Cluster": str(cluster)}
+        row = {t("asking.cluster"): str(cluster)}
         said = {answer.annotator: answer for answer in entry.voters}
         for name in matrix.annotators:
             answer = said.get(name)
-            row[name] = "" if answer is None else class_name(result, answer.code) + (" · mixed" if answer.mixed else "")
-        row["Decided"] = class_name(result, entry.code)
-        row["Lead"] = f"{entry.vote.margin:.0%}" if entry.vote.tally else "–"
+            row[name] = "" if answer is None else _said(result, answer)
+        row[t("asking.decided")] = class_name(result, entry.code)
+        row[t("asking.lead")] = f"{entry.vote.margin:.0%}" if entry.vote.tally else "–"
         rows.append(row)
     return rows
 
@@ -42,15 +43,12 @@ def concord_line(result: RunResult) -> str:
     """How far the annotators agree with each other, in a line of plain text."""
     matrix = vote_matrix(result.legend)
     if len(matrix.annotators) < 2:
-        return "One annotator has answered: there is nobody to compare it with."
+        return t("asking.one_annotator")
     kappa = fleiss_kappa(matrix)
     if kappa is None:
-        return "The annotators' agreement with each other cannot be told: they named one class only, or too few."
+        return t("asking.kappa_unknown")
     word = next((word for most, word in LANDIS_KOCH if kappa <= most), LANDIS_KOCH[-1][1])
-    return (
-        f"Agreement between the annotators beyond chance: {word} (Fleiss' kappa {kappa:.2f}). It says how far they "
-        "agree with each other, not whether they are right."
-    )
+    return t("asking.kappa", word=t(f"asking.kappa_{word}"), kappa=f"{kappa:.2f}")
 
 
 def compliance_rows(result: RunResult) -> list[dict[str, str]]:
@@ -59,13 +57,13 @@ def compliance_rows(result: RunResult) -> list[dict[str, str]]:
     used = usage_by_annotator(answers)
     return [
         {
-            "Annotator": who,
-            "Model": ", ".join(sorted({answer.model for answer in answers if answer.annotator == who})),
-            "Answers": f"{row.answers:,}",
-            "In the form at once": "–" if row.share is None else f"{row.share:.0%}",
-            "Without a usable reply": f"{sum(row.faults.values()):,}",
-            "Tokens": f"{used[who].input_tokens + used[who].output_tokens:,}",
-            "US$": f"{used[who].dollars:.3f}",
+            t("asking.annotator"): who,
+            t("asking.model"): ", ".join(sorted({answer.model for answer in answers if answer.annotator == who})),
+            t("asking.answers"): f"{row.answers:,}",
+            t("asking.in_form"): "–" if row.share is None else f"{row.share:.0%}",
+            t("asking.unusable"): f"{sum(row.faults.values()):,}",
+            t("asking.tokens"): f"{used[who].input_tokens + used[who].output_tokens:,}",
+            t("asking.dollars"): f"{used[who].dollars:.3f}",
         }
         for who, row in compliance(answers).items()
     ]
@@ -75,11 +73,13 @@ def estimate_rows(found: Estimate) -> list[dict[str, str]]:
     """What asking would take, a row a model."""
     return [
         {
-            "Model": model.title,
-            "Questions": f"{model.calls:,}",
-            "Known": f"{model.found:,}",
-            "Tokens": f"{model.input_tokens + model.output_tokens:,}",
-            "US$": f"{model.dollars_low:.2f} – {model.dollars_high:.2f}" if model.dollars_high else "free",
+            t("asking.model"): model.title,
+            t("asking.questions"): f"{model.calls:,}",
+            t("asking.known"): f"{model.found:,}",
+            t("asking.tokens"): f"{model.input_tokens + model.output_tokens:,}",
+            t("asking.dollars"): f"{model.dollars_low:.2f} – {model.dollars_high:.2f}"
+            if model.dollars_high
+            else t("asking.free"),
         }
         for model in found.models
     ]
@@ -88,19 +88,35 @@ def estimate_rows(found: Estimate) -> list[dict[str, str]]:
 def round_line(result: RunResult, report: RoundReport) -> str:
     """What a feedback round did, in a line of plain text."""
     parts = [
-        f"Round {report.number}: {len(report.asked)} asked about, {len(report.splits)} split, {report.calls} calls, "
-        f"${report.usage.dollars:.3f}",
-        f"{report.decided_before} of {report.clusters_before} decided before, {report.decided_after} of "
-        f"{report.clusters_after} after",
+        t(
+            "asking.round",
+            number=report.number,
+            asked=len(report.asked),
+            split=len(report.splits),
+            calls=report.calls,
+            dollars=f"{report.usage.dollars:.3f}",
+        ),
+        t(
+            "asking.round_decided",
+            before=report.decided_before,
+            of_before=report.clusters_before,
+            after=report.decided_after,
+            of_after=report.clusters_after,
+        ),
     ]
     if report.changed:
         changes = (
-            f"{cluster} from {class_name(result, before)} to {class_name(result, after)}"
+            t(
+                "asking.round_change",
+                cluster=cluster,
+                before=class_name(result, before),
+                after=class_name(result, after),
+            )
             for cluster, (before, after) in sorted(report.changed.items())
         )
-        parts.append(f"changed: {', '.join(changes)}")
+        parts.append(t("asking.round_changed", changes=", ".join(changes)))
     if report.gain is not None:
-        parts.append(f"agreement with the reference {100 * report.gain:+.1f} points")
+        parts.append(t("asking.round_gain", points=f"{100 * report.gain:+.1f}"))
     return " ".join(["; ".join(parts) + ".", *report.remarks])
 
 
@@ -108,12 +124,19 @@ def reply_facts(answer: Answer) -> str:
     """How an answer came about, in a line of plain text."""
     parts = [answer.model]
     if answer.style:
-        parts.append(f"shown {answer.style}")
+        parts.append(t("asking.reply_shown", style=answer.style))
     if answer.round > 1:
-        parts.append(f"round {answer.round}")
+        parts.append(t("asking.reply_round", number=answer.round))
     if answer.asks > 1:
-        parts.append("asked twice, its first reply was not in the form")
+        parts.append(t("asking.reply_twice"))
     if answer.usage.input_tokens:
-        parts.append(f"{answer.usage.input_tokens + answer.usage.output_tokens:,} tokens, ${answer.usage.dollars:.4f}")
-    parts.append(f"{'recorded' if answer.recorded else 'answered'} {answer.answered:%d %b %Y}")
+        tokens = answer.usage.input_tokens + answer.usage.output_tokens
+        parts.append(t("asking.reply_cost", tokens=f"{tokens:,}", dollars=f"{answer.usage.dollars:.4f}"))
+    day = written_day(answer.answered.date())
+    parts.append(t("asking.reply_recorded" if answer.recorded else "asking.reply_answered", day=day))
     return " · ".join(parts)
+
+
+def _said(result: RunResult, answer: Answer) -> str:
+    """A vote in a cell."""
+    return class_name(result, answer.code) + (f" · {t('labels.mixed')}" if answer.mixed else "")

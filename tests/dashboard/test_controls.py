@@ -16,9 +16,9 @@ from jinja2 import Template
 from odc.geo.geobox import GeoBox
 
 from s2dash.dashboard.assets import find_assets, install_assets
-from s2dash.dashboard.controls import script_text
 from s2dash.dashboard.maps import picture_layer, scene_map
 from s2dash.dashboard.pictures import Picture, class_picture
+from s2dash.dashboard.script import script_text
 
 ROOT = Path(__file__).resolve().parents[2]
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*191 }} {% raise %} \"'`&amp;"
@@ -113,7 +113,7 @@ def test_the_map_works_in_a_browser_without_internet(site: tuple[Path, str]) -> 
         assert page.locator(".s2-row").inner_text().strip() == NASTY
         assert NASTY in page.locator(".leaflet-control-attribution").inner_text()
         page.locator(".s2-opacity").first.fill("20")
-        assert page.locator(".leaflet-image-layer").evaluate("image => image.style.opacity") == "0.2"
+        assert page.locator(".leaflet-image-layer").evaluate("image => image.parentElement.style.opacity") == "0.2"
         icon = page.locator(".leaflet-control-layers-toggle").evaluate("link => getComputedStyle(link).backgroundImage")
         assert f"{address}/app/static/leaflet/images/layers.png" in icon
 

@@ -6,16 +6,15 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from s2dash.agreement_by import ClusterRow, VoteAgreement
+from s2dash.area_estimate import estimate_areas
 from s2dash.bands import method_bands, sensor_table
 from s2dash.colours import cluster_colour
 from s2dash.confusion import Confusion, joint_histogram
-from s2dash.dashboard.figures import (
-    area_figure,
-    ceiling_figure,
-    class_figure,
-    confusion_figure,
-    spectrum_figure,
-)
+from s2dash.dashboard.agreement_by_figures import areas_figure, cluster_agreement_figure, vote_agreement_figure
+from s2dash.dashboard.agreement_figures import ceiling_figure, class_figure, confusion_figure, pair_at
+from s2dash.dashboard.agreement_words import how_titles
+from s2dash.dashboard.figures import area_figure, spectrum_figure
 from s2dash.schemes import UNDECIDED, load_scheme
 
 SCHEME = load_scheme("worldcover")
@@ -70,10 +69,21 @@ def every_figure(agreement: dict[str, Any]) -> list[go.Figure]:
         spectrum_figure(spectra(5)),
         area_figure({1: 3.0, 2: 5.0}, names={1: "a", 2: "b"}, colours={1: "#112233", 2: "#445566"}),
         confusion_figure(agreement),
-        confusion_figure(agreement, counts=True),
+        confusion_figure(agreement, cells="column"),
+        confusion_figure(agreement, cells="pixels", pickable=True),
         class_figure(agreement),
         ceiling_figure(agreement),
+        cluster_agreement_figure(CLUSTERS, names=NAMES, colours={10: "#006400"}),
+        vote_agreement_figure(VOTES, titles=how_titles()),
     ]
+
+
+CLUSTERS = [
+    ClusterRow(3, 10, 120.0, 0.8, 10, 0.8, "unanimous"),
+    ClusterRow(1, 30, 60.0, 0.25, 10, 0.75, "majority"),
+    ClusterRow(2, None, 5.0, None, None, None, "nobody"),
+]
+VOTES = [VoteAgreement("unanimous", 1, 120.0, 0.6667, 0.8), VoteAgreement("nobody", 1, 0.0, 0.0, None)]
 
 
 def test_every_figure_reads_on_light_and_dark_pages(agreement: dict[str, Any]) -> None:
@@ -188,10 +198,10 @@ def test_the_confusion_matrix_has_reference_in_rows_and_shares_of_rows(agreement
     assert list(cells.z[1]) == [None] * 5  # no such pixel in the reference
     assert cells.text[0][0] == "50"
     assert cells.text[0][3] == "·"
-    assert list(cells.customdata[0][1]) == ["2", "33.3"]
+    assert list(cells.customdata[0][1])[:2] == ["2", "33.3"]
     assert figure.layout.yaxis.title.text == "Reference"
     assert figure.layout.xaxis.title.text == "Map"
-    assert figure.layout.yaxis.autorange == "reversed"
+    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]  # the first class on top
     outlined = [(shape.x0 + shape.x1) / 2 for shape in figure.layout.shapes]
     assert outlined == [0, 1, 2, 3]
 
@@ -199,7 +209,7 @@ def test_the_confusion_matrix_has_reference_in_rows_and_shares_of_rows(agreement
 def test_the_confusion_matrix_counts_pixels_when_asked(agreement: dict[str, Any]) -> None:
     agreement["confusion"]["matrix"][0][0] = 12_345_678
     agreement["confusion"]["matrix"][0][1] = 45_678
-    cells = confusion_figure(agreement, counts=True).data[0]
+    cells = confusion_figure(agreement, cells="pixels").data[0]
     assert list(cells.text[0][:2]) == ["12 M", "46 k"]
     assert cells.customdata[0][0][0] == "12 345 678"
 
@@ -248,3 +258,64 @@ def test_without_a_ceiling_only_what_was_reached_is_drawn(agreement: dict[str, A
     figure = ceiling_figure(agreement)
     assert [trace.name for trace in figure.data] == ["Reached"]
     assert "of" not in figure.layout.annotations[0].text
+
+
+def test_shares_of_columns_are_of_the_class_of_the_map(agreement: dict[str, Any]) -> None:
+    figure = confusion_figure(agreement, cells="column", hectares=[[0.5] * 5] * 4)
+    (cells,) = figure.data
+    column = [row[0] for row in cells.z]  # tree cover on the map: 3 of tree cover, 1 of built-up
+    assert column == pytest.approx([75.0, 0.0, 25.0, 0.0])
+    assert [row[1] for row in cells.z] == pytest.approx([100.0, 0.0, 0.0, 0.0])
+    assert list(cells.customdata[0][0]) == ["3", "50.0", "75.0", "0.500"]
+    assert "map class" in figure.layout.title.text
+
+
+def test_a_click_on_a_cell_finds_its_pair(agreement: dict[str, Any]) -> None:
+    figure = confusion_figure(agreement, pickable=True)
+    cells, points = figure.data
+    assert len(points.x) == 4 * 5
+    plain_code = {name: code for code, name in NAMES.items()} | {"Not named yet": UNDECIDED}
+    plain_code |= {"Permanent<br>water bodies": 80, "Not named<br>yet": UNDECIDED}  # in short lines
+    for place, (column, row) in enumerate(zip(points.x, points.y, strict=True)):
+        count = int(list(points.customdata)[place][0])
+        assert pair_at(agreement, place) == ((plain_code[column], plain_code[row]) if count else None)
+    assert points.hovertemplate == cells.hovertemplate
+    assert pair_at(agreement, 20) is None
+
+
+def test_a_matrix_in_another_language_has_its_class_names(agreement: dict[str, Any]) -> None:
+    names = {code: SCHEME[code].names["uk"] for code in SCHEME.codes}
+    figure = confusion_figure(agreement, names=names)
+    assert figure.data[0].y[0] == names[10]
+
+
+def test_areas_stand_side_by_side_with_the_estimate_and_its_interval() -> None:
+    estimate = estimate_areas({10: {10: 40, 30: 10}, 30: {30: 50}}, stratum_ha={10: 60.0, 30: 40.0})
+    figure = areas_figure(
+        {10: 60.0, 30: 40.0}, {10: 50.0, 30: 50.0}, order=SCHEME.codes, names=NAMES, colours={}, estimate=estimate
+    )
+    mapped, reference, points = figure.data
+    assert list(mapped.y) == ["Tree cover", "Grassland"]
+    assert list(mapped.x) == [60, 40]
+    assert list(reference.x) == [50, 50]
+    assert list(points.x) == pytest.approx([48, 52])
+    half = 1.96 * 60 * np.sqrt(0.8 * 0.2 / 49)
+    assert list(points.error_x.array) == pytest.approx([half, half])
+    assert "±" in points.customdata[0]
+    assert not areas_figure({}, {}, order=SCHEME.codes, names=NAMES, colours={}).data[0].x
+
+
+def test_clusters_show_what_agrees_within_what_a_name_could_reach() -> None:
+    best, agrees = cluster_agreement_figure(CLUSTERS, names=NAMES, colours={10: "#006400"}).data
+    assert list(agrees.y) == ["3 · Tree cover", "1 · Grassland", "2 · –"]
+    assert list(agrees.x) == [0.8, 0.25, None]
+    assert list(best.x) == [0.8, 0.75, None]
+    assert agrees.marker.color[0] == "#006400"
+
+
+def test_ways_of_naming_show_their_share_and_their_agreement() -> None:
+    share, agrees = vote_agreement_figure(VOTES, titles=how_titles()).data
+    assert list(share.y) == ["Unanimous vote", "Not named yet"]
+    assert list(share.x) == [0.6667, 0.0]
+    assert list(agrees.x) == [0.8, None]
+    assert agrees.text[1] == ""

@@ -244,7 +244,7 @@ def test_an_override_is_in_the_store_and_can_be_undone(space, run):
     before = space.open_run(run).legend.entries[1].code
     app.text_input(key="who").set_value("Ada").run()
     app.selectbox(key=f"class {run} 1 0").set_value(90).run()
-    app.text_input(key=f"why {run} 1 0").set_value("reeds, seen in June").run()
+    app.text_input(key=f"why {run} 1").set_value("reeds, seen in June").run()
     app.button(key=f"set {run} 1 0").click().run()
     assert not app.error
     (event,) = space.store.events(run)
@@ -280,8 +280,9 @@ def test_a_cluster_can_be_set_unknown_and_is_then_found_among_those_waiting(spac
     app.button(key=f"set {run} 3 0").click().run()
     waiting = space.open_run(run).legend.queue
     assert set(waiting) == {*before, 3}
-    assert f"{4 - len(waiting)} of 4 clusters have a class" in "".join(str(bar.text) for bar in app.get("progress"))
-    app.get("button_group")[0].set_value("Waiting").run()
+    said = f"{len(waiting)} wait{'s' if len(waiting) == 1 else ''} for a class"
+    assert said in "".join(str(bar.text) for bar in app.get("progress"))
+    next(group for group in app.get("button_group") if group.label == "Show").set_value("waiting").run()
     shown = [mark.value for mark in app.markdown if mark.value.startswith("#####")]
     assert shown == [f"##### {cluster} · unknown" for cluster in waiting]
 

@@ -42,8 +42,8 @@ def test_no_two_runs_are_called_the_same(made):
 def test_a_title_that_is_alone_stays_as_it_is():
     assert unique_titles([record("1", "a"), record("2", "b")]) == {"1": "a", "2": "b"}
     assert unique_titles([record("1", "a"), record("2", "a", after=60)]) == {
-        "1": "a · 04 Mar 12:00",
-        "2": "a · 04 Mar 12:01",
+        "1": "a · 4 Mar 12:00",
+        "2": "a · 4 Mar 12:01",
     }
 
 
@@ -57,7 +57,7 @@ def test_what_a_run_is_and_reached():
 
 
 def test_days_and_facts():
-    assert day("2021-07-01") == "01 Jul 2021"
+    assert day("2021-07-01") == "1 Jul 2021"
     assert day(None) == "unknown"
     about = {"bands": ["B02"], "pixel_size_m": 10.0, "crs": "EPSG:32633", "product": "", "location": "/a"}
     assert scene_facts(about) == {"Bands": "B02", "Pixel": "10 m, EPSG:32633", "Source": "/a"}

@@ -1,0 +1,192 @@
+"""The classes of a run: what they are called, look like and mean; renamed, recoloured, defined anew, added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.parts.sign_in import may_write, who, why_not
+from s2dash.colours import free_colour, palette
+from s2dash.dashboard import state
+from s2dash.dashboard.language import LANGUAGES, language, t
+from s2dash.dashboard.scheme_tables import (
+    class_edits,
+    class_rows,
+    class_title,
+    close_colours,
+    edit_lines,
+    passing_words,
+    refusal,
+    swatch,
+)
+from s2dash.dashboard.texts import plain
+from s2dash.map_edit import MapEdit
+from s2dash.pipeline import RunResult
+from s2dash.scheme_edits import LONGEST_DEFINITION, LONGEST_NAME
+
+OPS = {
+    "rename": ":material/edit:",
+    "recolour": ":material/palette:",
+    "define": ":material/description:",
+    "add": ":material/add_circle:",
+}
+ITSELF = 0  # no class has this code; a box cannot hold None
+WIDE: dict[str, Any] = {"width": "stretch"}
+
+
+def scheme_editor(result: RunResult, run: str) -> None:
+    """The panel.
+
+    Args:
+        result: The run that is shown.
+        run: Its id.
+    """
+    listing(result)
+    why_not()
+    tool = st.segmented_control(
+        t("scheme.tool"),
+        list(OPS),
+        format_func=lambda op: f"{OPS[op]} {t(f'scheme.{op}')}",
+        key="scheme_tool",
+        default="rename",
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
+        **WIDE,
+    )
+    content = new_class(result, run) if tool == "add" else changed_class(result, run, str(tool))
+    preview(result, run, content)
+    st.caption(t("scheme.paid_again"))
+    past(result, run)
+
+
+def listing(result: RunResult) -> None:
+    """Every class with its colour and how much of the map it is; what it means, where the pointer rests."""
+    for row in state.kept(f"classes {language()} {palette()}", lambda: class_rows(result)):
+        facts = [t("scheme.clusters", count=row.clusters), f"{row.hectares:,.1f} ha"] if row.clusters else []
+        facts += [f"{row.hectares:,.1f} ha"] if row.hectares and not row.clusters else []
+        facts += [t("scheme.added")] if row.added else []
+        facts += [t("scheme.counts_as", name=plain(row.counts_as))] if row.counts_as else []
+        st.markdown(
+            f"{swatch(row.colour)} **{plain(row.name)}** · {' · '.join(facts) or t('scheme.unused')}",
+            unsafe_allow_html=True,
+            help=plain(row.definition) or None,
+        )
+
+
+def changed_class(result: RunResult, run: str, tool: str) -> dict[str, Any]:
+    """What is to become of a class there is."""
+    scheme = result.legend.scheme
+    code = st.selectbox(
+        t("scheme.which"),
+        scheme.codes,
+        format_func=lambda one: class_title(scheme[one]),
+        key=f"scheme_class {run}",
+    )
+    cls = scheme[code if code in scheme else scheme.codes[0]]
+    # Fields begin anew when the class is another one by now, also by somebody else's hand.
+    place = f"{run} {cls.code} {len([0 for edit, _ in class_edits(result) if edit.content['code'] == cls.code])}"
+    if tool == "recolour":
+        picked = st.color_picker(t("scheme.colour"), cls.colour, key=f"scheme_colour {place}")
+        return {"op": "recolour", "code": cls.code, "colour": picked.lower()}
+    field, texts = ("names", cls.names) if tool == "rename" else ("definitions", cls.definitions)
+    said = written(field, dict(texts), place)
+    return {"op": tool, "code": cls.code, field: {one: text for one, text in said.items() if text != texts.get(one)}}
+
+
+def new_class(result: RunResult, run: str) -> dict[str, Any]:
+    """What is to be a new class."""
+    scheme = result.legend.scheme
+    place = f"{run} new {st.session_state.get('scheme_added', 0)}"
+    names = written("names", {}, place)
+    taken = tuple(cls.colour for cls in scheme.classes)
+    look, counts = st.columns([1, 4], vertical_alignment="bottom")
+    colour = look.color_picker(t("scheme.colour"), free_colour(taken), key=f"scheme_colour {place}")
+    own = [cls.code for cls in scheme.classes if not cls.added]
+    counted = counts.selectbox(
+        t("scheme.counts"),
+        [ITSELF, *own],
+        format_func=lambda one: class_title(scheme[one]) if one else t("scheme.itself"),
+        key=f"scheme_counts {place}",
+        help=t("scheme.counts_help"),
+    )
+    definitions = written("definitions", {}, place)
+    return {"op": "add", "names": names, "colour": colour, "definitions": definitions, "counts_as": counted or None}
+
+
+def written(field: str, now: dict[str, str], place: str) -> dict[str, str]:
+    """A text in every language of the interface."""
+    found = {}
+    for spoken, own in LANGUAGES.items():
+        label, key = t(f"scheme.{field}", language=own), f"scheme_{field} {place} {spoken}"
+        if field == "names":
+            text = st.text_input(label, now.get(spoken, ""), max_chars=LONGEST_NAME, key=key)
+        else:
+            text = st.text_area(label, now.get(spoken, ""), max_chars=LONGEST_DEFINITION, height=80, key=key)
+        found[spoken] = text or ""
+    return found
+
+
+def preview(result: RunResult, run: str, content: dict[str, Any]) -> None:
+    """What it would be, what speaks against it, and the button that does it."""
+    scheme, code = result.legend.scheme, content.get("code")
+    cls = scheme[code] if code else None
+    changed = cls is None or bool(content.get("names") or content.get("definitions"))
+    changed = changed or (cls is not None and content.get("colour", cls.colour.lower()) != cls.colour.lower())
+    names = {**(cls.names if cls else {}), **content.get("names", {})}
+    named = any(name.strip() for name in names.values())
+    fault = refusal(result, content) if changed and named else ""
+    if changed and named:
+        title = names.get(language()) or next(filter(None, names.values()))
+        colour = content.get("colour") or (cls.colour if cls else "#808080")
+        before = f"{swatch(cls.colour)} {plain(class_title(cls))} → " if cls else ""
+        st.markdown(f"{before}{swatch(colour)} **{plain(title)}**", unsafe_allow_html=True)
+        if fault:
+            st.warning(plain(fault), icon=":material/block:")
+        remarks = passing_words(scheme, content["names"], code=code) if "names" in content else ()
+        remarks += close_colours(scheme, content["colour"], code=code) if "colour" in content else ()
+        for remark in remarks if not fault else ():
+            st.caption(f":material/info: {remark}")
+    why = st.text_input(t("scheme.why"), key=f"scheme_why {run}", placeholder=t("scheme.why_example"))
+    st.button(
+        t(f"scheme.do_{content['op']}"),
+        key=f"scheme_do {run}",
+        icon=":material/check:",
+        type="primary",
+        disabled=not (changed and named) or bool(fault) or not may_write(),
+        on_click=change,
+        args=(run, MapEdit("class", content, why=why or "")),
+        **WIDE,
+    )
+
+
+def past(result: RunResult, run: str) -> None:
+    """What people did to the classes, and taking it back."""
+    edits = class_edits(result)
+    with st.expander(t("scheme.history", count=len(edits)), icon=":material/history:"):
+        for edit, holds in edits:
+            said, button = st.columns([4, 1], vertical_alignment="center")
+            what, by = edit_lines(result.legend.scheme, edit)
+            said.markdown(what if holds else f"~~{what}~~")
+            said.caption(by)
+            button.button(
+                t("scheme.undo" if holds else "scheme.redo"),
+                key=f"scheme_turn {run} {edit.seq}",
+                disabled=not may_write(),
+                on_click=change,
+                args=(run, MapEdit("withdraw" if holds else "restore", {"seq": edit.seq})),
+                **WIDE,
+            )
+        if not edits:
+            st.caption(t("scheme.nothing"))
+
+
+def change(run: str, edit: MapEdit) -> None:
+    """What a click does, before anything is drawn anew."""
+    now = st.session_state
+    with state.said(later=True):
+        state.workspace().change_map(run, MapEdit(edit.kind, edit.content, who=who(), why=edit.why))
+        now[f"scheme_why {run}"] = ""
+        if edit.content.get("op") == "add":
+            now["scheme_added"] = now.get("scheme_added", 0) + 1

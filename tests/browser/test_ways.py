@@ -25,7 +25,7 @@ from s2dash.workspace import Workspace
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "test-report"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PAGES = ("Area & imagery", "Clusters", "Labels", "Agreement", "Compare", "Runs")
+PAGES = ("Area & imagery", "Clusters", "Labels", "Agreement", "Compare", "Runs", "Story")
 IDLE = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
 
 pytestmark = [
@@ -387,6 +387,62 @@ def test_clusters_are_merged_and_it_is_taken_back(demo_workspace: Path, visit: C
     space.store.close()
 
 
+def test_an_area_is_drawn_kept_and_used(demo: str, visit: Callable[..., Visitor]) -> None:
+    ada = visit(demo)
+    ada.go()
+    whole = ada.page.get_by_test_id("stMetric").nth(1).inner_text()
+    ada.map().locator(".leaflet-draw-draw-rectangle").click()
+    box = ada.page.query_selector("iframe[title*=folium]").bounding_box()
+    left, top = box["x"] + 0.3 * box["width"], box["y"] + 0.55 * box["height"]
+    ada.page.mouse.move(left, top)
+    ada.page.mouse.down()
+    for step in range(1, 11):  # as slowly as a hand: Leaflet.draw overlooks jumps
+        ada.page.mouse.move(left + 14 * step, top + 9 * step)
+        ada.page.wait_for_timeout(30)
+    ada.page.mouse.up()
+    main = ada.page.get_by_test_id("stMain")
+    main.get_by_text("Area, km²").wait_for()
+    ada.idle()
+    # It is still chosen on another page and after a reload in the middle of it all.
+    ada.turn("Runs")
+    ada.turn("Area & imagery")
+    main.get_by_role("button", name="Use this area", exact=True).wait_for()
+    ada.page.reload()
+    use = main.get_by_role("button", name="Use this area", exact=True)
+    use.wait_for()
+    ada.idle()
+    use.click()
+    main.get_by_text("Everything outside is left out").wait_for(timeout=60_000)
+    ada.idle()
+    part = ada.page.get_by_test_id("stMetric").nth(1).inner_text()
+
+    def km2(text: str) -> float:
+        return float(re.search(r"([\d.]+) km²", text)[1])  # type: ignore[index]
+
+    assert 0.02 * km2(whole) < km2(part) < 0.5 * km2(whole)
+    ada.press("Whole scene")
+    main.get_by_text("the whole scene").first.wait_for(timeout=60_000)
+    ada.idle()
+
+
+def test_a_map_is_written_into_a_folder(demo: str, visit: Callable[..., Visitor], tmp_path: Path) -> None:
+    import rasterio
+
+    ada = visit(demo)
+    ada.go("runs")
+    main = ada.page.get_by_test_id("stMain")
+    main.get_by_role("button", name="More").first.click()
+    folder = ada.page.get_by_label("Folder for the maps and tables", exact=True).first
+    folder.fill(str(tmp_path / "maps"))
+    folder.press("Enter")
+    ada.idle()
+    ada.press("Write files")
+    ada.page.get_by_text("landcover.tif").first.wait_for(timeout=60_000)
+    with rasterio.open(tmp_path / "maps" / "landcover.tif") as file:
+        assert "simulated" in str(file.tags()).lower()
+        assert set(file.read(1).ravel().tolist()) <= {0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100, 255}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_seen(demo: str, visit: Callable[..., Visitor], scheme: str) -> None:
     REPORT.mkdir(exist_ok=True)
@@ -395,7 +451,7 @@ def test_every_page_is_seen(demo: str, visit: Callable[..., Visitor], scheme: st
     for title in PAGES:
         ada.turn(title)
         main = ada.page.locator("[data-testid=stMain]")
-        if title not in {"Compare", "Runs"}:
+        if title not in {"Compare", "Runs", "Story"}:
             # The map has the colours of the page around it.
             paper = ada.map().evaluate(
                 "() => getComputedStyle(document.querySelector('.leaflet-bar a')).backgroundColor"

@@ -44,7 +44,7 @@ def panel(result: RunResult | None) -> None:
         st.caption(t("clusters.choose_scene"))
         return
     st.caption(t("clusters.of_scene", title=plain(scene.scene.provenance.title)))
-    settings = choose_settings(scene.scene.bands, result)
+    settings = choose_settings(scene.scene, result)
     if st.button(t("clusters.make"), type="primary", width="stretch", disabled=state.busy() or not settings.annotators):
         start(asked, settings, result)
     if not settings.annotators:

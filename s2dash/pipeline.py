@@ -210,6 +210,7 @@ def run_chain(
             k=saved.model.n_clusters,
             indices=saved.indices,
             texture=saved.texture.size if saved.texture else 0,
+            season=saved.season,
             options={},
         )
     compared = None
@@ -223,6 +224,7 @@ def run_chain(
                 scene,
                 indices=settings.indices,
                 texture=Texture(size=settings.texture) if settings.texture else None,
+                season=settings.season,
                 sample=settings.sample,
                 seed=settings.seed,
                 progress=Stage(watch, 0.05, 0.2),

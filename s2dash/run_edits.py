@@ -150,6 +150,7 @@ def run_features(result: RunResult, scene: Scene, *, model: Path | None = None) 
         scene,
         indices=settings.indices,
         texture=Texture(size=settings.texture) if settings.texture else None,
+        season=settings.season,
         scaler=Standardiser.from_json(scaler) if scaler else None,
         sample=settings.sample,
         seed=settings.seed,

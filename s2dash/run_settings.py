@@ -19,6 +19,9 @@ from s2dash.reference import Reference, load_reference, load_worldcover
 from s2dash.scene import Scene
 from s2dash.schemes import ClassScheme, SchemeMap, load_scheme_map, read_scheme_map
 
+_LISTS = ("indices", "season", "annotators")
+"""Settings of several names each."""
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -38,6 +41,8 @@ class RunSettings:
     """Spectral indices among the features."""
     texture: int = 0
     """Side of the texture window in pixels; 0 for none."""
+    season: tuple[str, ...] = ()
+    """Layers of the scene's season among the features, e.g. `NDVI_AMPLITUDE`."""
     annotators: tuple[str, ...] = ("rules",)
     """Who names the clusters."""
     style: str = DEFAULT_STYLE
@@ -49,7 +54,7 @@ class RunSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the method's own, by name; those not given are at their defaults."""
     model: str = ""
-    """A fitted model on disk to apply instead of fitting one; it brings method, K, indices and texture with it."""
+    """A fitted model on disk to apply instead of fitting one; it brings method, K and features with it."""
 
     def check(self, *, catalogue: Mapping[str, ModelEntry] | None = None) -> None:
         """Find out what is unusable before any work is done.
@@ -72,14 +77,14 @@ class RunSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        lists = {"indices": list(self.indices), "annotators": list(self.annotators)}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
         return asdict(self) | lists | {"options": dict(self.options)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunSettings:
         """From `to_json`; what a later version added is ignored."""
         known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
-        return cls(**known | {name: tuple(known[name]) for name in ("indices", "annotators") if name in known})
+        return cls(**known | {name: tuple(known[name]) for name in _LISTS if name in known})
 
 
 @dataclass(frozen=True)

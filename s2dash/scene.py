@@ -136,6 +136,8 @@ class Scene:
     """Which SCL classes are masked."""
     provenance: Provenance = field(default_factory=lambda: Provenance(title="scene"))
     """Where the scene comes from."""
+    season: PixelSource | None = None
+    """Statistics of the season on the same grid, if known; its `bands` are layers such as `NDVI_AMPLITUDE`."""
 
     @property
     def grid(self) -> GeoBox:

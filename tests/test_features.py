@@ -1,6 +1,8 @@
-"""Features: standard indices, texture with true neighbourhoods, statistics that can be reused."""
+"""Features: texture with true neighbourhoods, the season, statistics that can be reused."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,73 +11,13 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 from scipy.ndimage import generic_filter
 
+from s2dash.clustering import cluster
 from s2dash.errors import FeatureError, ModelMismatchError
-from s2dash.features import Standardiser, Texture, available_indices, build_features, compute_index, feature_names
+from s2dash.features import SEASON_NDVI, Standardiser, Texture, build_features, feature_names
 from s2dash.grid import full_window
 from s2dash.scene import Radiometry
+from s2dash.sources.arrays import ArraySource
 from s2dash.testing import make_patchwork, make_scene
-
-FORMULAS = {
-    "NDVI": lambda b: (b["B08"] - b["B04"]) / (b["B08"] + b["B04"]),
-    "NDWI": lambda b: (b["B03"] - b["B08"]) / (b["B03"] + b["B08"]),
-    "MNDWI": lambda b: (b["B03"] - b["B11"]) / (b["B03"] + b["B11"]),
-    "NDBI": lambda b: (b["B11"] - b["B08"]) / (b["B11"] + b["B08"]),
-    "NDMI": lambda b: (b["B08"] - b["B11"]) / (b["B08"] + b["B11"]),
-    "BSI": lambda b: ((b["B11"] + b["B04"]) - (b["B08"] + b["B02"])) / ((b["B11"] + b["B04"]) + (b["B08"] + b["B02"])),
-}
-"""Written out from the papers, independent of the library that computes them."""
-
-
-@pytest.mark.parametrize("name", FORMULAS)
-def test_indices_follow_their_published_formulas(name):
-    scene, _ = make_patchwork()
-    reflectance = scene.read()
-    bands = dict(zip(scene.bands, reflectance, strict=True))
-    assert np.allclose(compute_index(name, reflectance, scene.bands), FORMULAS[name](bands), atol=1e-5)
-
-
-SPECTRA = st.lists(st.floats(-0.25, 2.0, width=32), min_size=10, max_size=10)
-BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
-
-
-@given(SPECTRA)
-def test_normalised_differences_stay_within_one(values):
-    reflectance = np.array(values, dtype=np.float32)[:, None]
-    for name in FORMULAS:
-        assert -1 - 1e-6 <= float(compute_index(name, reflectance, BANDS)[0]) <= 1 + 1e-6
-
-
-def test_every_index_offered_can_be_computed_and_is_finite():
-    offered = available_indices(BANDS)
-    assert len(offered) > 100
-    assert offered[:6] == ("NDVI", "NDWI", "MNDWI", "NDBI", "BSI", "NDMI")
-    reflectance = np.concatenate([np.zeros((10, 1)), np.random.default_rng(0).uniform(-0.1, 1.5, (10, 50))], axis=1)
-    for name in offered:
-        assert np.isfinite(compute_index(name, reflectance.astype(np.float32), BANDS)).all(), name
-
-
-def test_an_index_with_free_parameters_is_refused():
-    with pytest.raises(FeatureError, match="free parameters"):
-        compute_index("FAI", np.ones((10, 1), np.float32), BANDS)
-
-
-def test_an_unknown_index_is_refused_by_name():
-    scene, _ = make_patchwork()
-    with pytest.raises(FeatureError, match="'NDXX'"):
-        build_features(scene, indices=["NDXX"])
-
-
-def test_an_index_whose_band_is_missing_names_the_band():
-    scene = make_scene(np.full((3, 8, 8), 500, dtype=np.uint16), bands=("B02", "B03", "B04"))
-    with pytest.raises(FeatureError, match="NDVI needs B08"):
-        build_features(scene, indices=["NDVI"])
-
-
-def test_narrow_near_infrared_stands_in_and_is_noted():
-    numbers = np.random.default_rng(0).integers(100, 4000, (3, 8, 8)).astype(np.uint16)
-    scene = make_scene(numbers, bands=("B03", "B04", "B8A"))
-    features = build_features(scene, indices=["NDVI"])
-    assert any("B8A" in note for note in features.notes)
 
 
 def test_features_are_standardised_and_named_in_order():
@@ -174,5 +116,55 @@ def test_statistics_of_other_features_are_refused():
         build_features(first, indices=["NDVI"], scaler=build_features(first, indices=["NDWI"]).scaler)
 
 
-def test_feature_names_list_bands_indices_then_texture():
-    assert feature_names(("B04",), ("NDVI",), Texture(of=("NDVI",))) == ("B04", "NDVI", "NDVI mean", "NDVI spread")
+def test_feature_names_list_bands_indices_texture_then_season():
+    names = feature_names(("B04",), ("NDVI",), Texture(of=("NDVI",)), ("NDVI_P10",))
+    assert names == ("B04", "NDVI", "NDVI mean", "NDVI spread", "NDVI_P10")
+
+
+def seasonal(side=40, *, seed=0):
+    """A scene with two layers of a season, and their values."""
+    scene, _ = make_patchwork(side=side, seed=seed)
+    layers = np.random.default_rng(seed).random((2, side, side)).astype(np.float32)
+    return replace(scene, season=ArraySource(scene.grid, ("NDVI_P10", "NDVI_AMPLITUDE"), layers)), layers
+
+
+@pytest.mark.parametrize("texture", [None, Texture(size=5)])
+def test_the_season_is_read_where_the_pixel_lies(texture):
+    scene, layers = seasonal(side=600)
+    features = build_features(scene, texture=texture, season=["NDVI_AMPLITUDE"], sample=500)
+    assert features.names[-1] == "NDVI_AMPLITUDE"
+    assert not features.pointwise
+    assert features.affine is None
+    window = Window(530, 17, 60, 30)
+    values, valid = features.block(window)
+    raw = values[-1] * features.scaler.std[-1] + features.scaler.mean[-1]
+    there = layers[1][17:47, 530:590]
+    assert np.allclose(raw[valid], there[valid], atol=1e-5)
+    drawn, sampled = features._samples[500, 0]
+    assert np.array_equal(sampled[-1], layers[1][drawn.rows, drawn.cols])
+
+
+def test_what_the_season_did_not_see_is_no_number_in_no_feature():
+    scene, layers = seasonal()
+    layers[:, :10] = np.nan
+    values, _ = build_features(scene, season=["NDVI_P10"]).block(full_window(scene.grid))
+    assert np.isfinite(values).all()
+
+
+def test_clusters_follow_the_season_where_the_image_shows_nothing():
+    numbers = np.random.default_rng(1).integers(900, 1100, (3, 64, 64)).astype(np.uint16)
+    scene = make_scene(numbers, bands=("B02", "B04", "B08"))
+    field = np.zeros((4, 64, 64), np.float32)
+    field[:, :, 32:] = 1.0
+    scene = replace(scene, season=ArraySource(scene.grid, SEASON_NDVI, field))
+    labels = cluster(build_features(scene, indices=[], season=SEASON_NDVI), k=2, seed=0).labels
+    assert len(np.unique(labels[:, :32])) == len(np.unique(labels[:, 32:])) == 1
+    assert labels[0, 0] != labels[0, -1]
+
+
+def test_a_season_that_is_not_there_is_said():
+    scene, _ = make_patchwork()
+    with pytest.raises(FeatureError, match=r"no statistics of a season.*--season"):
+        build_features(scene, season=SEASON_NDVI)
+    with pytest.raises(FeatureError, match="no NDVI_P50; it has NDVI_P10, NDVI_AMPLITUDE"):
+        build_features(seasonal()[0], season=["NDVI_P10", "NDVI_P50"])

@@ -14,7 +14,7 @@ from s2dash.dashboard.language import t
 from s2dash.dashboard.maps import MapLayer
 from s2dash.dashboard.texts import plain
 from s2dash.dashboard.view import SceneView
-from s2dash.features import available_indices
+from s2dash.indices import available_indices
 
 KEEP: dict[str, Any] = {"persist_state": "session"}
 FIRST_BANDS = ("B11", "B08", "B04")

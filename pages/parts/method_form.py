@@ -13,8 +13,10 @@ from s2dash.dashboard import state
 from s2dash.dashboard.language import t
 from s2dash.dashboard.method_options import first_value, help_text, method_line, number_limits, option_key, option_title
 from s2dash.dashboard.texts import METHOD_TITLES, number, plain
-from s2dash.features import available_indices
+from s2dash.features import SEASON_NDVI
+from s2dash.indices import available_indices
 from s2dash.pipeline import RunResult, RunSettings
+from s2dash.scene import Scene
 from s2dash.schemes import load_scheme, scheme_names
 
 TEXTURES = [0, 3, 5, 7, 9]
@@ -23,17 +25,19 @@ MOST = 60
 KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
-def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSettings:
+def choose_settings(scene: Scene, result: RunResult | None) -> RunSettings:
     """What a run is asked for: at first what was asked for last, on whatever day."""
     first = result.settings if result is not None else RunSettings()
     saved: dict[str, Any] = (state.recall("settings") or {}) if "k" not in st.session_state else {}
-    offered = list(available_indices(bands))
+    offered = list(available_indices(scene.bands))
+    layers = list(scene.season.bands) if scene.season is not None else []
     fields: dict[str, tuple[Any, Any]] = {
         "method": (first.method, METHODS),
         "k": (12 if first.k == "auto" else first.k, range(2, MOST + 1)),
         "seed": (first.seed, range(10_000)),
         "indices": (list(first.indices), offered),
         "texture": (first.texture, TEXTURES),
+        "season": ([name for name in (first.season if result else SEASON_NDVI) if name in layers], layers),
         "sample": (first.sample, SAMPLES),
         "scheme": (first.scheme, scheme_names()),
         "annotators": (list(first.annotators), LOCAL),
@@ -55,6 +59,15 @@ def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSett
         help=t("clusters.texture_help"),
         **KEEP,
     )
+    if layers:
+        st.multiselect(
+            t("clusters.season"),
+            layers,
+            key="season",
+            format_func=season_title,
+            help=t("clusters.season_help"),
+            **KEEP,
+        )
     earlier = saved if saved.get("method") == method.name else first.to_json() if first.method == method.name else {}
     with st.expander(t("clusters.more"), icon=":material/tune:"):
         chosen = method_settings(method, earlier.get("options") or {})
@@ -67,6 +80,11 @@ def choose_settings(bands: tuple[str, ...], result: RunResult | None) -> RunSett
         who, asked = t("clusters.annotators"), t("clusters.annotators_help")
         st.multiselect(who, LOCAL, key="annotators", help=asked, **KEEP)
     return RunSettings.from_json({key: st.session_state[key] for key in fields} | {"k": k, "options": chosen})
+
+
+def season_title(name: str) -> str:
+    """A layer of the season as a person reads it: `NDVI_P10` is `NDVI P10`."""
+    return name.replace("_", " ")
 
 
 def number_of_clusters() -> Any:

@@ -10,8 +10,8 @@ from rasterio.windows import Window
 from s2dash.annotation.answer import ClusterCard
 from s2dash.clustering.model import ClusterMap
 from s2dash.errors import FeatureError, GridMismatchError
-from s2dash.features import compute_index
 from s2dash.grid import blocks, pixel_area_ha, slices
+from s2dash.indices import compute_index
 from s2dash.parallel import ordered_map
 from s2dash.progress import Progress, Silent, steps
 from s2dash.scene import Scene

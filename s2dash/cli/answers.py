@@ -18,7 +18,7 @@ from s2dash.cli.run_options import add_run_option, named_run
 from s2dash.errors import AnnotationError
 from s2dash.export.folder import write_json
 
-_MADE_BY = ("method", "k", "seed", "sample", "indices", "texture", "options")
+_MADE_BY = ("method", "k", "seed", "sample", "indices", "texture", "season", "options")
 """What of a run's settings decides its clusters."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
 from s2dash.annotation.registry import annotator_names
 from s2dash.errors import ReferenceMapError
-from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
+from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE, SEASON_NDVI
 from s2dash.run_settings import ReferenceSettings, RunSettings
 from s2dash.schemes import scheme_names
 
@@ -25,6 +25,14 @@ def add_map_options(group: Any) -> None:
         help="spectral indices among the features, `none` for bands alone",
     )
     group.add_argument("--texture", type=int, default=0, metavar="PIXELS", help="side of a texture window, e.g. 5")
+    group.add_argument(
+        "--season",
+        nargs="?",
+        const=",".join(SEASON_NDVI),
+        metavar="LAYERS",
+        help="statistics of the season among the features, where the scene is a composite that has them; by default "
+        f"{','.join(SEASON_NDVI)}",
+    )
 
 
 def map_settings(options: argparse.Namespace) -> RunSettings:
@@ -35,6 +43,7 @@ def map_settings(options: argparse.Namespace) -> RunSettings:
         sample=options.sample,
         indices=() if options.indices in {"", "none"} else names_in(options.indices),
         texture=options.texture,
+        season=names_in(options.season or ""),
     )
 
 

@@ -134,6 +134,7 @@ def _fetched(options: argparse.Namespace, progress: Progress | None) -> SceneReq
         source=options.catalogue or next(iter(known_catalogues())),
         max_cloud=_MAX_CLOUD if options.max_cloud is None else options.max_cloud,
         composite=options.composite or "none",
+        season=bool(options.season),
         mask=mask,
         progress=progress,
     )

@@ -74,7 +74,7 @@ def draw_clusters(
         reflectance = scene.radiometry.apply(picked).T
         if features is None:
             return labels[chosen], reflectance, reflectance[:, :0]
-        if features.halo:  # texture: needs the surroundings
+        if not features.pointwise:  # texture needs the surroundings, and the season its layers
             return labels[chosen], reflectance, features.block(window)[0][:, chosen].T
         return labels[chosen], reflectance, features.of_numbers(picked).T
 

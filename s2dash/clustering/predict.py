@@ -170,7 +170,7 @@ def _label_on_worker(shared: tuple[FeatureStack, FittedModel], window: Window) -
 
 
 def _label_block(features: FeatureStack, model: FittedModel, window: Window) -> LabelArray:
-    if model.halo or features.halo or not isinstance(model, PixelModel):
+    if model.halo or not features.pointwise or not isinstance(model, PixelModel):
         outer, inner = pad(window, halo=model.halo, grid=features.grid)
         values, valid = features.block(outer)
         if not valid[inner].any():

@@ -14,8 +14,9 @@ from s2dash.clustering.model import ClusterMap
 from s2dash.clustering.patches import count_adjacencies, find_patches
 from s2dash.clustering.separability import find_valley, gaussian_statistics, jeffries_matusita
 from s2dash.errors import FeatureError, GridMismatchError
-from s2dash.features import FeatureStack, compute_index
+from s2dash.features import FeatureStack
 from s2dash.grid import pixel_area_ha
+from s2dash.indices import compute_index
 from s2dash.progress import Progress, Silent, Stage, steps
 from s2dash.scene import Scene
 from s2dash.types import BoolArray, FloatArray

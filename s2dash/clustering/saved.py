@@ -50,6 +50,8 @@ class SavedModel:
     """The spectral indices it looks at."""
     texture: Texture | None
     """The local texture it looks at."""
+    season: tuple[str, ...] = ()
+    """The statistics of the season it looks at."""
     title: str = ""
     """The scene it was fitted on."""
 
@@ -58,13 +60,14 @@ class SavedModel:
         """A model together with the features it was fitted on."""
         scene = features.scene
         title = scene.provenance.title
-        return cls(model, features.scaler, scene.bands, features.indices, features.texture, title)
+        return cls(model, features.scaler, scene.bands, features.indices, features.texture, features.season, title)
 
     def features(self, scene: Scene) -> FeatureStack:
         """The features of another scene, as the model expects them.
 
         Raises:
             ModelMismatchError: If the scene lacks a band the model needs.
+            FeatureError: If it lacks a layer of the season the model needs.
         """
         missing = [band for band in self.bands if band not in scene.bands]
         more = [band for band in scene.bands if band not in self.bands]
@@ -74,7 +77,7 @@ class SavedModel:
                 f"The model was fitted on the bands {', '.join(self.bands)}, but {scene.provenance.title} {which}. "
                 "Choose a scene with the same bands, or fit anew."
             )
-        return build_features(scene, indices=self.indices, texture=self.texture, scaler=self.scaler)
+        return build_features(scene, indices=self.indices, texture=self.texture, season=self.season, scaler=self.scaler)
 
     def apply(self, scene: Scene, *, progress: Progress | None = None) -> ClusterMap:
         """Label another scene.
@@ -106,6 +109,7 @@ class SavedModel:
             "bands": list(self.bands),
             "indices": list(self.indices),
             "texture": None if self.texture is None else {"of": list(self.texture.of), "size": self.texture.size},
+            "season": list(self.season),
             "title": self.title,
         }
         arrays: dict[str, Any] = {f"model/{name}": array for name, array in self.model.arrays().items()}
@@ -142,6 +146,7 @@ class SavedModel:
                 bands=tuple(about["bands"]),
                 indices=tuple(about["indices"]),
                 texture=texture and Texture(of=tuple(texture["of"]), size=texture["size"]),
+                season=tuple(about.get("season", ())),
                 title=about["title"],
             )
         except FileNotFoundError as error:

@@ -10,7 +10,7 @@ from s2dash.dashboard.language import t
 from s2dash.dashboard.layers import MapLayer, WarpedLabels, label_layer, picture_layer, warp_labels
 from s2dash.dashboard.pictures import MAX_SIDE, Picture, Stretch, composite
 from s2dash.dashboard.products import colour_bar, ramp_table
-from s2dash.features import compute_index
+from s2dash.indices import compute_index
 from s2dash.scene import Scene
 
 FINE_SIDE = 3072

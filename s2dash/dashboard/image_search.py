@@ -25,13 +25,14 @@ from s2dash.masking import MaskRule
 from s2dash.names import safe_name
 from s2dash.progress import Progress
 from s2dash.sources.request import SceneRequest
+from s2dash.sources.season import SEASON_SUFFIX
 from s2dash.sources.stac.cache import BLOCK_SIDE, ImageryCache, digest
 from s2dash.sources.stac.catalogues import find_catalogue, known_catalogues
 from s2dash.sources.stac.choose import clearest
 from s2dash.sources.stac.fetch import FetchSettings, check_area, fetch_images
 from s2dash.sources.stac.items import SceneItem
 from s2dash.sources.stac.search import search_scenes
-from s2dash.sources.stac.stack_file import LAYERS_SUFFIX, fetched_tags
+from s2dash.sources.stac.stack_file import fetched_tags
 
 T = TypeVar("T")
 Way = Literal["clearest", "one", "median", "best"]
@@ -236,9 +237,16 @@ class Choice:
         return tuple(image for image in self.found.images if image.id in self.ids)
 
     @property
+    def composite(self) -> bool:
+        """Whether several images become one."""
+        return self.way in ("median", "best")
+
+    @property
     def settings(self) -> FetchSettings:
-        """How they become a scene."""
-        return FetchSettings(self.way if self.way in ("median", "best") else "none", mask=self.mask)
+        """How they become a scene; beside a composite lie statistics of its season."""
+        if self.way == "median" or self.way == "best":
+            return FetchSettings(self.way, season=True, mask=self.mask)
+        return FetchSettings(mask=self.mask)
 
     def file_name(self) -> str:
         """What the scene's file is called: place, days, and what else tells it from others."""
@@ -248,7 +256,7 @@ class Choice:
             "source": find_catalogue(asked.source).shown,
             "images": sorted(tile.id for image in images for tile in image.tiles),
             "composite": self.settings.composite,
-            "mask": sorted(self.mask.invalid) if self.way in ("median", "best") else [],
+            "mask": sorted(self.mask.invalid) if self.composite else [],
         }
         # a day in a file name is taken for that of the image, so a composite is called after its months
         first, last = min(image.day for image in images), max(image.day for image in images)
@@ -283,7 +291,7 @@ def fetch(choice: Choice, folder: Path, progress: Progress) -> Fetched:
         OutputError: If the scene cannot be written.
     """
     asked, path = choice.found.asked, folder / choice.file_name()
-    layers = path.with_name(path.stem + LAYERS_SUFFIX)
+    layers = path.with_name(path.stem + SEASON_SUFFIX)
     remarks: tuple[str, ...] = ()
     needed = [path] if choice.settings.composite == "none" else [path, layers]
     if not all(file.exists() for file in needed) or fetched_tags(path) is None:

@@ -209,9 +209,9 @@ def clip_scene(scene: Scene, area: AreaOfInterest | Mapping[str, Any]) -> Scene:
     if share < 0.999:
         notes += (f"The scene covers {share:.0%} of the area; the rest is left out.",)
     told = scene.provenance
-    return replace(
-        scene, source=source, provenance=replace(told, title=f"{told.title} (part)", notes=(*told.notes, *notes))
-    )
+    season = None if scene.season is None else AreaSource(scene.season, window, outline)
+    provenance = replace(told, title=f"{told.title} (part)", notes=(*told.notes, *notes))
+    return replace(scene, source=source, season=season, provenance=provenance)
 
 
 def _window(bounds: tuple[float, float, float, float], grid: GeoBox) -> Window | None:

@@ -21,6 +21,7 @@ from s2dash.sources.header import Layer, inspect_raster, overlap
 from s2dash.sources.layout import BandNames, Layout
 from s2dash.sources.raster import RasterSource
 from s2dash.sources.safe import METADATA, is_safe, safe_layout
+from s2dash.sources.season import season_beside
 from s2dash.sources.stack import stack_layout
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def load_scene(
     )
     scene = Scene(source=source, bands=names, missing=missing, mask=mask, provenance=provenance)
     _require_pixels(scene)
+    season, remarks = season_beside(path, scene.grid)
     told = told_by(tags) if scale == offset == "auto" else None
     if told is not None:
         scene = as_fetched(scene, told)
@@ -111,6 +113,8 @@ def load_scene(
         scene = scene.with_radiometry(
             detect_radiometry(source, bands=names, scale=scale, offset=offset, declared=layout.declared)
         )
+    provenance = replace(scene.provenance, notes=(*scene.provenance.notes, *remarks))
+    scene = replace(scene, season=season, provenance=provenance)
     if area is None:
         return scene
     scene = clip_scene(scene, area)

@@ -121,8 +121,8 @@ def _check(strategies: Sequence[RunSettings], judge_pixels: int) -> RunSettings:
                 f"The strategies have different class schemes, {first.scheme!r} and {settings.scheme!r}, so their "
                 "figures would not compare. Choose one."
             )
-    looks = {(settings.indices, settings.texture) for settings in strategies}
-    return first if len(looks) == 1 else replace(first, indices=(), texture=0)
+    looks = {(settings.indices, settings.texture, settings.season) for settings in strategies}
+    return first if len(looks) == 1 else replace(first, indices=(), texture=0, season=())
 
 
 def _run_all(jobs: Sequence[Job], progress: Progress) -> list[Outcome]:

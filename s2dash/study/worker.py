@@ -168,6 +168,7 @@ def _features(scene: Scene, settings: RunSettings, progress: Progress) -> Featur
         scene,
         indices=settings.indices,
         texture=Texture(size=settings.texture) if settings.texture else None,
+        season=settings.season,
         sample=settings.sample,
         seed=settings.seed,
         progress=progress,

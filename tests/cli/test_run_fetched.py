@@ -53,6 +53,18 @@ def test_a_map_is_made_of_an_area_and_dates(archive, area, tmp_path, capsys):
     assert len(list((tmp_path / "outline").glob("*.tif"))) == 2
 
 
+def test_a_composite_is_mapped_with_its_season(archive, area, tmp_path, capsys):
+    archive.add("later", day="2023-07-24", cloud=2.0, seed=2, catalogue="planetary-computer")
+    box = ",".join(f"{side:.6f}" for side in area.bounds)
+    days = ["--start", "2023-07-01", "--end", "2023-07-31", "--catalogue", archive.server.url]
+    common = ["run", *days, f"--bbox={box}", "--k", "4", "--json", "--quiet", "--composite", "median"]
+    assert main([*common, "--season", "--out", str(tmp_path / "out")]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["settings"]["season"] == ["NDVI_P10", "NDVI_P50", "NDVI_P90", "NDVI_AMPLITUDE"]
+    assert main([*common, "--season", "NDVI_P20", "--out", str(tmp_path / "other")]) == 1
+    assert "has no NDVI_P20; it has LOOKS" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from s2dash.clustering import SavedModel, cluster
-from s2dash.errors import ModelFileError, ModelMismatchError, OutputError
+from s2dash.errors import FeatureError, ModelFileError, ModelMismatchError, OutputError
 from s2dash.features import Texture, build_features
+from s2dash.sources.arrays import ArraySource
 from s2dash.testing import make_patchwork, make_scene
 
 
@@ -37,6 +39,19 @@ def test_another_scene_is_standardised_like_the_first(tmp_path, scene):
     again = SavedModel.load(tmp_path / "model.npz").apply(part)
     assert np.array_equal(again.labels, found.labels[:, :16])
     assert any("test scene" in note for note in again.notes)
+
+
+def test_a_model_of_a_season_asks_for_one(tmp_path, scene):
+    layers = np.random.default_rng(0).random((1, 64, 64)).astype(np.float32)
+    seasonal = replace(scene, season=ArraySource(scene.grid, ("NDVI_AMPLITUDE",), layers))
+    features = build_features(seasonal, season=["NDVI_AMPLITUDE"])
+    found = cluster(features, k=4)
+    SavedModel.of(found.model, features).save(tmp_path / "model.npz")
+    loaded = SavedModel.load(tmp_path / "model.npz")
+    assert loaded.season == ("NDVI_AMPLITUDE",)
+    assert np.array_equal(loaded.apply(seasonal).labels, found.labels)
+    with pytest.raises(FeatureError, match="no statistics of a season"):
+        loaded.apply(scene)
 
 
 @pytest.mark.parametrize("bands", [("B02", "B03", "B04"), ("B02", "B03", "B04", "B08")])

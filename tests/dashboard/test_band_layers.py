@@ -25,7 +25,7 @@ from s2dash.dashboard.pictures import Picture, class_picture
 from s2dash.dashboard.products import RAMP, colour_bar, ramp_table
 from s2dash.dashboard.view import SceneView
 from s2dash.errors import FeatureError
-from s2dash.features import available_indices
+from s2dash.indices import available_indices
 from s2dash.testing import make_patchwork, make_scene
 
 

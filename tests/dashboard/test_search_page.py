@@ -30,6 +30,7 @@ from s2dash.dashboard.image_search import (
     thumbnails,
 )
 from s2dash.errors import Cancelled, ImageryError, NoImageryError, TooLargeError
+from s2dash.features import SEASON_NDVI
 from s2dash.grid import full_window
 from s2dash.presets import presets
 from s2dash.progress import Silent, Tracker
@@ -162,6 +163,9 @@ def test_one_image_or_a_composite_of_those_ticked(space, archive, area):
     assert "2023-07_2023-08_median_2" in made.name
     assert scene_of(app).load().provenance.acquired is None  # of many days, no day
     assert made.with_name(made.stem + "_season.tif").is_file()
+    clusters = app.switch_page("pages/clusters.py").run()
+    assert clusters.multiselect(key="season").value == list(SEASON_NDVI)
+    app.switch_page("pages/imagery.py").run()
     app.multiselect(key="search_many").set_value([]).run()
     assert button(app, "Load").disabled
 

@@ -16,6 +16,7 @@ from s2dash.errors import AreaError, ImageryError, NoImageryError, OutputError, 
 from s2dash.masking import MaskRule
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.scene import Radiometry, Scene
+from s2dash.sources.season import SEASON_SUFFIX
 from s2dash.sources.stac.addresses import Patience
 from s2dash.sources.stac.assemble import Assembly, assemble
 from s2dash.sources.stac.cache import CachedImage, ImageryCache, digest
@@ -25,7 +26,7 @@ from s2dash.sources.stac.items import SceneItem
 from s2dash.sources.stac.load import ImageReader
 from s2dash.sources.stac.offsets import common_radiometry, find_offsets
 from s2dash.sources.stac.search import MOST_TILES, parse_day, search_scenes
-from s2dash.sources.stac.stack_file import FETCHED, LAYERS_SUFFIX, fetched_tags, open_fetched
+from s2dash.sources.stac.stack_file import FETCHED, fetched_tags, open_fetched
 from s2dash.sources.stac.usable import usable
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def fetch_images(
     radiometry = common_radiometry(list(offsets.values()), lowest)
     days = period or (min(image.day for image in images), max(image.day for image in images))
     path = Path(out).expanduser() if out is not None else _place(cache, cached, settings)
-    layers = path.with_name(path.stem + LAYERS_SUFFIX) if settings.composite != "none" else None
+    layers = path.with_name(path.stem + SEASON_SUFFIX) if settings.composite != "none" else None
     earlier = fetched_tags(path) if path.exists() else None
     if path.exists() and earlier is None and out is not None:
         raise OutputError(f"{path} exists and was not fetched by this program. Choose another name, or move it away.")

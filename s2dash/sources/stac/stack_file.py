@@ -23,8 +23,6 @@ from s2dash.types import FloatArray
 
 FETCHED = "S2DASH_FETCHED"
 """Tag that says that a file was made here, and how: JSON of `Provenance` beyond what other tags say."""
-LAYERS_SUFFIX = "_season.tif"
-"""How the name of the file of layers ends."""
 
 
 @contextmanager

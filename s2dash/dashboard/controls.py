@@ -114,14 +114,43 @@ class _Controls(folium.MacroElement):
             });
             new Home().addTo(map);
 
+            // What the person switched or dimmed stays so when the map is built anew.
+            var chosen = {};
+            if (memory) {
+                try { chosen = JSON.parse(window.sessionStorage.getItem('s2dash-layers-' + memory)) || {}; }
+                catch (error) { /* no storage: layers are as the page gives them */ }
+            }
+            function keep(layer, what, value) {
+                var name = names[layers.indexOf(layer)];
+                (chosen[name] = chosen[name] || {})[what] = value;
+                if (!memory) { return; }
+                try { window.sessionStorage.setItem('s2dash-layers-' + memory, JSON.stringify(chosen)); }
+                catch (error) { /* private window: nothing is kept */ }
+            }
+            layers.forEach(function (layer, index) {
+                var kept = Object.prototype.hasOwnProperty.call(chosen, names[index]) ? chosen[names[index]] : {};
+                if (kept.opacity >= 0 && kept.opacity <= 1) { layer.options.opacity = kept.opacity; }
+                if (kept.shown === true) { layer.addTo(map); }
+                if (kept.shown === false) { layer.remove(); }
+            });
             var List = L.Control.Layers.extend({
+                _onInputClick: function () {
+                    var before = layers.map(function (layer) { return map.hasLayer(layer); });
+                    L.Control.Layers.prototype._onInputClick.call(this);
+                    layers.forEach(function (layer, index) {
+                        if (map.hasLayer(layer) !== before[index]) { keep(layer, 'shown', map.hasLayer(layer)); }
+                    });
+                },
                 _addItem: function (item) {
                     var label = L.Control.Layers.prototype._addItem.call(this, item);
                     var slider = L.DomUtil.create('input', 's2-opacity', this._overlaysList);
                     slider.type = 'range'; slider.min = 0; slider.max = 100;
                     called(slider, said[1]);
                     slider.value = Math.round(100 * (item.layer.options.opacity));
-                    slider.addEventListener('input', function () { item.layer.setOpacity(slider.value / 100); });
+                    slider.addEventListener('input', function () {
+                        item.layer.setOpacity(slider.value / 100);
+                        keep(item.layer, 'opacity', slider.value / 100);
+                    });
                     return label;
                 }
             });

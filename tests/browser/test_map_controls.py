@@ -168,6 +168,37 @@ def test_imagery_goes_on_under_classes(chromium: Any, site: tuple[Path, str]) ->
     assert opened.trouble == []
 
 
+def test_what_was_switched_or_dimmed_stays_so_when_the_map_is_built_anew(chromium: Any, site: tuple[Path, str]) -> None:
+    layers = [
+        plain_layer("Green", "#00FF00"),
+        plain_layer("Red", "#FF0000"),
+        plain_layer("Blue", "#0000FF", shown=False),
+    ]
+    opened = Opened(chromium, site, layers, remember_view="run")
+    page = opened.page
+
+    def row(name: str) -> Any:
+        return page.locator(".leaflet-control-layers-overlays label", has_text=name)
+
+    row("Red").locator("input").uncheck()
+    row("Green").locator("xpath=following-sibling::input[1]").fill("40")
+    for _ in range(2):
+        assert not row("Red").locator("input").is_checked()
+        assert not row("Blue").locator("input").is_checked()  # never touched: as the page gives it
+        assert row("Green").locator("xpath=following-sibling::input[1]").input_value() == "40"
+        red, green, blue = opened.colour(450, 300)
+        assert green > max(red, blue)
+        assert near((red, red, red), (blue, blue, blue))
+        assert min(red, blue) > 60
+        page.reload()
+        page.wait_for_selector(".leaflet-control-layers", state="attached")
+    row("Blue").locator("input").check()
+    page.reload()
+    page.wait_for_selector(".leaflet-control-layers", state="attached")
+    assert near(opened.colour(450, 300), (0, 0, 255))
+    assert opened.trouble == []
+
+
 def test_a_base_map_that_cannot_be_reached_is_said_and_goes(chromium: Any, site: tuple[Path, str]) -> None:
     opened = Opened(chromium, site, [plain_layer("Red", "#FF0000")], base_map="OpenStreetMap")
     row = opened.page.locator(".leaflet-control-layers-overlays label", has_text="OpenStreetMap")

@@ -112,7 +112,9 @@ def network_options(patience: Patience, *, s3_endpoint: str = "") -> Mapping[str
         "CPL_VSIL_CURL_USE_HEAD": "NO",
     }
     if s3_endpoint:
-        options |= {"AWS_S3_ENDPOINT": s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE", "AWS_HTTPS": "YES"}
+        plain = s3_endpoint.startswith("http://")
+        host = s3_endpoint.removeprefix("http://").removeprefix("https://")
+        options |= {"AWS_S3_ENDPOINT": host, "AWS_VIRTUAL_HOSTING": "FALSE", "AWS_HTTPS": "NO" if plain else "YES"}
     return options
 
 

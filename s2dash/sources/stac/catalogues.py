@@ -50,7 +50,7 @@ class Catalogue:
     token_hosts: tuple[str, ...] = ()
     """Ends of the hosts whose addresses are signed."""
     s3_endpoint: str = ""
-    """Host that serves its s3:// addresses."""
+    """Host that serves its s3:// addresses, by https unless it begins with http://."""
     keys: str = ""
     """Where a person gets the keys it needs; empty where it needs none."""
 

@@ -41,7 +41,9 @@ _SLACK_M = 300.0
 """Outlines in catalogues are coarse: a tile is looked into within this distance of its own, m."""
 _PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 _GONE = ("response code: 404", "response code: 410", "NoSuchKey")
-_REFUSED = ("response code: 401", "response code: 403", "AccessDenied")
+_NO_KEY = ("AWS_SECRET_ACCESS_KEY", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
+"""What GDAL and buckets say to those who have no key, or a wrong one."""
+_REFUSED = ("response code: 401", "response code: 403", *_NO_KEY)
 
 
 class AssetGoneError(ImageryError):
@@ -229,7 +231,7 @@ class ImageReader:
                         "choose another date or catalogue."
                     ) from None
                 refused = any(sign in problem for sign in _REFUSED)
-                if refused and not self.catalogue.token and not self.catalogue.s3_endpoint:
+                if refused and not self.catalogue.token:
                     raise AssetGoneError(self._no_access(tile, problem)) from None
                 if refused:
                     self.signer.forget(tile.collection)

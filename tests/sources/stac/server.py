@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 import threading
@@ -46,6 +48,8 @@ class StacServer:
         """Path → how many answers break off in the middle."""
         self.gone: set[str] = set()
         """Paths that answer 404."""
+        self.keys: dict[str, str] = {}
+        """Access key → secret of those who may read the bucket `eodata`."""
 
     def __enter__(self) -> StacServer:
         server = self
@@ -99,6 +103,10 @@ class StacServer:
             return self._token(request)
         if parts.path.startswith("/files/"):
             return self._file(request, parts)
+        if parts.path.startswith("/eodata/"):
+            if not self._is_signed(request, parts):
+                return _send(request, 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+            return self._file(request, parts)
         return _send(request, 404, b"no such path")
 
     def _root(self) -> dict[str, Any]:
@@ -146,10 +154,29 @@ class StacServer:
         expiry = datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.lifetime_s, UTC)
         _json(request, {"msft:expiry": expiry.isoformat().replace("+00:00", "Z"), "token": f"sig={text}"})
 
+    def _is_signed(self, request: BaseHTTPRequestHandler, parts: Any) -> bool:
+        """Whether somebody who holds a key asks: AWS signature version 4, computed from its public description."""
+        said = re.fullmatch(
+            r"AWS4-HMAC-SHA256 Credential=([^/]+)/([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)",
+            request.headers.get("Authorization", ""),
+        )
+        if not said or said[1] not in self.keys:
+            return False
+        _, scope, names, signature = said.groups()
+        canonical = [request.command, parts.path, parts.query]
+        canonical += [f"{name}:{request.headers[name].strip()}" for name in names.split(";")]
+        canonical += ["", names, request.headers["x-amz-content-sha256"]]
+        digest = hashlib.sha256("\n".join(canonical).encode()).hexdigest()
+        text = "\n".join(["AWS4-HMAC-SHA256", request.headers["x-amz-date"], scope, digest])
+        key = f"AWS4{self.keys[said[1]]}".encode()
+        for step in (*scope.split("/"), text):
+            key = hmac.new(key, step.encode(), hashlib.sha256).digest()
+        return hmac.compare_digest(key.hex(), signature)
+
     def _file(self, request: BaseHTTPRequestHandler, parts: Any) -> None:
         if self.signature and parse_qs(parts.query).get("sig") != [self.signature]:
             return _send(request, 403, b"signature not valid")
-        path = self.folder / parts.path.removeprefix("/files/")
+        path = self.folder / parts.path.removeprefix("/files/").removeprefix("/eodata/")
         if not path.is_file():
             return _send(request, 404, b"no such file")
         content = path.read_bytes()

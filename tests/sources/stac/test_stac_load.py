@@ -251,3 +251,40 @@ def test_outside_every_tile_nothing_is_asked_and_nothing_is_there(archive, brisk
     far = GeoBox((20, 20), Affine(10, 0, 600_000 + 10 * SIDE + 1000, 0, -10, 4_999_000), "EPSG:32633")
     assert not reader_of(archive, brisk).read(image, far).any()
     assert archive.server.file_requests == before
+
+
+def in_bucket(archive, name):
+    """Point an item's files into the bucket, as Copernicus does."""
+    item = next(item for item in archive.server.items if item["id"] == name)
+    for asset in item["assets"].values():
+        asset["href"] = "s3://eodata/" + asset["href"].rpartition("/")[2]
+    return {"name": "copernicus", "s3_endpoint": archive.server.url}
+
+
+def test_files_in_a_bucket_are_read_with_keys_from_the_environment(archive, brisk, monkeypatch, caplog):
+    numbers = archive.add("T1", catalogue="copernicus")
+    copernicus = in_bucket(archive, "T1")
+    archive.server.keys = {"PERSON": "hush-hush"}
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "PERSON")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
+    with caplog.at_level(logging.DEBUG):
+        read = reader_of(archive, brisk, **copernicus).read(image_of(archive, **copernicus), GRID)
+    assert np.array_equal(read[BANDS.index("B02")], numbers["B02"][34:134, 30:150])
+    assert any(path.startswith("/eodata/") for path in archive.server.requests)
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("keys", [None, ("PERSON", "hush-wrong")])
+def test_a_bucket_without_the_right_keys_says_where_they_are_made(archive, brisk, monkeypatch, caplog, keys):
+    archive.add("T1", catalogue="copernicus")
+    copernicus = in_bucket(archive, "T1")
+    archive.server.keys = {"PERSON": "hush-hush"}
+    for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), keys or (None, None), strict=True):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with (
+        caplog.at_level(logging.DEBUG),
+        pytest.raises(AssetGoneError, match="put them into AWS_ACCESS_KEY_ID") as raised,
+    ):
+        reader_of(archive, brisk, **copernicus).read(image_of(archive, **copernicus), GRID)
+    assert "hush" not in str(raised.value) + caplog.text

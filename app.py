@@ -12,6 +12,7 @@ from pages.parts.link_panel import turn_to_asked
 from pages.parts.media import serve
 from pages.parts.palette_switch import palette_of_address
 from pages.parts.sign_in import sign_in_panel, who
+from pages.parts.split import STYLE
 from pages.parts.story_ways import presented, step_of_address
 from s2dash.dashboard import state
 from s2dash.dashboard.language import t
@@ -45,6 +46,7 @@ step_of_address()
 full = page == PAGES["story"] and presented() is not None
 st.set_page_config(page_title=f"{page.title} · s2dash", initial_sidebar_state="collapsed" if full else "auto")
 st.logo(ICON, size="large")
+st.html(STYLE)
 try:
     turn_to_asked(page, PAGES)
     state.begin()

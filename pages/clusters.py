@@ -11,6 +11,7 @@ from pages.parts.cluster_quality import quality
 from pages.parts.cluster_tools import tools
 from pages.parts.method_form import choose_settings
 from pages.parts.probe import CLICKED, probe_panel
+from pages.parts.split import split
 from s2dash.dashboard import state
 from s2dash.dashboard.labels import class_name
 from s2dash.dashboard.language import t
@@ -98,7 +99,7 @@ def shown(result: RunResult, run: str, names: dict[int, str], place: Any) -> Non
         probe_panel(clicked, result, view.scene)
         for note in result.clusters.notes:
             st.caption(plain(note))
-    left, right = st.columns([2, 1], gap="medium")
+    left, right = split("tools", [2, 1])
     with left:
         quality(result, run, names, view.colours)
     with right, st.container(border=True):
@@ -110,7 +111,7 @@ def shown(result: RunResult, run: str, names: dict[int, str], place: Any) -> Non
 state.framed()
 st.title(t("clusters.title"))
 run, seen, result = state.run_id() or "", state.changes(), state.shown_run()
-left, right = st.columns([2, 1], gap="medium")
+left, right = split("map", [2, 1])
 with right, st.container(border=True):
     panel(result)
 if result is None:

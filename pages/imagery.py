@@ -10,6 +10,7 @@ from pages.parts.band_layers import choose_layers
 from pages.parts.choose_area import choose_area, chosen_area, take_drawing, used_area
 from pages.parts.choose_scene import choose_scene
 from pages.parts.search_images import take_fetched
+from pages.parts.split import split
 from s2dash.dashboard import state
 from s2dash.dashboard.area_words import apart, map_bounds, outlines
 from s2dash.dashboard.language import t
@@ -87,7 +88,7 @@ def details(view: SceneView) -> None:
 state.framed()
 take_fetched()
 st.title(t("imagery.title"))
-left, right = st.columns([2, 1], gap="medium")
+left, right = split("map", [2, 1])
 with left:
     view = state.present_scene()
     if view is None:

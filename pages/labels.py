@@ -16,6 +16,7 @@ from pages.parts.label_map import landcover_map
 from pages.parts.one_cluster import one_cluster
 from pages.parts.scheme_editor import scheme_editor
 from pages.parts.sign_in import name_box
+from pages.parts.split import split
 from pages.parts.votes import look_again, votes
 from s2dash.annotation.legend import LegendEntry
 from s2dash.dashboard import state
@@ -102,7 +103,7 @@ def grid(result: RunResult, view: ClusterView, run: str) -> None:
 
 def all_in_a_grid(result: RunResult, view: ClusterView, run: str) -> None:
     """The map and how far the work is, and below every cluster."""
-    left, right = st.columns([2, 1], gap="medium")
+    left, right = split("map", [2, 1])
     with right, st.container(border=True):
         decisions(result, run)
     annotators(result, run)
@@ -115,7 +116,7 @@ def one_at_a_time(result: RunResult, view: ClusterView, run: str) -> None:
     """One cluster with all there is to know of it, and below what concerns all of them."""
     work(result)
     one_cluster(result, view, [entry.cluster for entry in chosen(result)], run)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = split("below", [3, 2])
     with left:
         history(result, run)
         annotators(result, run)

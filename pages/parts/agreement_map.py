@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.parts.charts import chart, kept
 from pages.parts.probe import CLICKED, probe_panel
+from pages.parts.split import split
 from s2dash.colours import scheme_colours
 from s2dash.confused_pairs import ConfusedPair, JointArea, confused_pairs, pair_clusters
 from s2dash.dashboard import state
@@ -38,7 +39,7 @@ def pick_cell(report: Mapping[str, Any], run: str) -> None:
 
 def matrix(report: Mapping[str, Any], joint: JointArea, names: Mapping[int, str], run: str) -> None:
     """The confusion matrix; its cells can be clicked."""
-    title, choice = st.columns([3, 2], vertical_alignment="bottom")
+    title, choice = split("matrix", [3, 2], align="bottom")
     title.subheader(t("agreement.confused"))
     cells = choice.segmented_control(
         t("agreement.cells_show"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts.split import split
 from s2dash.clustering.sweep import KSweep
 from s2dash.colours import palette
 from s2dash.dashboard import state
@@ -19,7 +20,7 @@ from s2dash.pipeline import RunResult
 
 def charts(result: RunResult, names: dict[int, str], colours: dict[int, str]) -> None:
     """Spectra and areas."""
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = split("charts", [3, 2])
     with left:
         title, choice = st.columns([3, 2])
         title.subheader(t("clusters.spectra"))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.parts.correct_area import correction_map
 from pages.parts.sign_in import may_write, who
+from pages.parts.split import split
 from s2dash.dashboard import state
 from s2dash.dashboard.corrected_layers import place_shape, point_shapes
 from s2dash.dashboard.correction_texts import code_name, place_text
@@ -67,7 +68,7 @@ def clicked(did: dict[str, Any], run: str) -> tuple[float, float] | None:
 def collect_points(result: RunResult, view: ClusterView, run: str) -> None:
     """Click, see what the map says there, say what is there."""
     points = chosen_points(result)
-    left, right = st.columns([2, 1], gap="medium")
+    left, right = split("points", [2, 1])
     with left:
         shapes = point_shapes(points, result.legend.scheme)
         if waiting := st.session_state.get(f"clicked {run}"):

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.sign_in import may_write, who
+from pages.parts.split import split
 from s2dash.colours import palette
 from s2dash.corrections import area_edit, as_drawn, preview_area
 from s2dash.dashboard import state
@@ -65,7 +66,7 @@ def set_area(run: str, geometry: Mapping[str, Any], drawn: str) -> None:
 
 def correct_area(result: RunResult, view: ClusterView, run: str) -> None:
     """Draw, see what is there, choose, set."""
-    left, right = st.columns([2, 1], gap="medium")
+    left, right = split("area", [2, 1])
     with left:
         shapes = area_shapes(result.map_edits, result.legend.scheme)
         did = correction_map(

@@ -13,6 +13,7 @@ from pages.parts.decisions import KEYS, look_at, steps
 from pages.parts.label_map import place_on_map
 from pages.parts.reshape import reshape
 from pages.parts.sign_in import may_write
+from pages.parts.split import split
 from s2dash.annotation.legend import LegendEntry
 from s2dash.colours import palette
 from s2dash.dashboard import state
@@ -47,7 +48,7 @@ def one_cluster(result: RunResult, view: ClusterView, listed: Sequence[int], run
     entry = result.legend.entries[at]
     with st.container(border=True):
         moves(result, listed, at, run)
-        look, said, act = st.columns(3, gap="medium")
+        look, said, act = split("cluster", [1, 1, 1])
         with look:
             pictures(view, at, run)
             st.caption(t("labels.on_the_map"))

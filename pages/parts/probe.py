@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts.split import split
 from s2dash.dashboard import state
 from s2dash.dashboard.language import t
 from s2dash.dashboard.probe_views import pixel_figure, probe_facts, probe_place
@@ -43,7 +44,7 @@ def probe_panel(clicked: Mapping[str, Any] | None, result: RunResult | None, sce
         st.caption(t("probe.outside"))
         return
     with st.container(border=True):
-        facts, chart = st.columns([2, 3], gap="medium")
+        facts, chart = split("probe", [2, 3])
         with facts:
             st.markdown(f"**{t('probe.title')}**")
             st.caption(plain(probe_place(found)))

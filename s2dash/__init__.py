@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from s2dash.comparison import agreement
     from s2dash.features import build_features
     from s2dash.pipeline import run_chain
-    from s2dash.reference import load_reference, load_worldcover
+    from s2dash.reference import load_worldcover
+    from s2dash.reference_files import load_reference
     from s2dash.simulation import simulate_scene
     from s2dash.sources import load_scene
     from s2dash.sources.stac import fetch_scene, search_scenes
@@ -35,7 +36,7 @@ _VERBS = {
     "build_features": "s2dash.features",
     "cluster": "s2dash.clustering",
     "fetch_scene": "s2dash.sources.stac",
-    "load_reference": "s2dash.reference",
+    "load_reference": "s2dash.reference_files",
     "load_scene": "s2dash.sources",
     "load_worldcover": "s2dash.reference",
     "run_chain": "s2dash.pipeline",

@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from s2dash.area import MAX_VERTICES, AreaOfInterest
 from s2dash.area_shapes import only_polygons, ring_unwrapped
 from s2dash.errors import AreaError
+from s2dash.vector_files import check_vector_file, polygon_layers, vector_errors
 
 SUFFIXES = ("geojson", "json", "gpkg", "kml")
 """Kinds of files that are read."""
@@ -33,15 +34,10 @@ def area_layers(path: Path) -> tuple[str, ...]:
     """
     import pyogrio
 
-    _check(path)
-    with _in_words(path):
+    check_vector_file(path, kinds=SUFFIXES, most_bytes=MAX_BYTES, what="areas", error=AreaError)
+    with vector_errors(path, AreaError):
         layers = pyogrio.list_layers(path)
-    flat = {None, "None"}  # tables without geometry
-    return tuple(
-        str(name)
-        for name, kind in layers
-        if kind not in flat and not any(word in str(kind) for word in ("Point", "LineString"))
-    )
+    return polygon_layers(layers)
 
 
 def read_area(path: Path, *, layers: Sequence[str] | None = None) -> AreaOfInterest:
@@ -85,7 +81,7 @@ def _layer(path: Path, name: str) -> list[BaseGeometry]:
     import pyogrio
     from pyogrio import raw
 
-    with _in_words(path):
+    with vector_errors(path, AreaError):
         about = pyogrio.read_info(path, layer=name, force_feature_count=True)
         if int(about["features"]) > MAX_FEATURES:
             raise AreaError(
@@ -135,50 +131,3 @@ def _turned(geometry: BaseGeometry, turn: Any, *, straight: bool) -> BaseGeometr
     longest = max(east - west, north - south) / _PIECES
     fine = shapely.segmentize(geometry, longest) if straight and longest > 0 else geometry
     return shapely.transform(fine, turn.transform, interleaved=False)
-
-
-def _check(path: Path) -> None:
-    """Refuse what is not one of the kinds that are read, whatever it is called: GDAL opens far more than those."""
-    suffix = path.suffix.lower().lstrip(".")
-    if suffix not in SUFFIXES:
-        raise AreaError(f"{path.name} is no file that areas are read from. Give one of: {', '.join(SUFFIXES)}.")
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(8192)
-    except OSError as error:
-        raise AreaError(f"{path} cannot be read: {error.strerror}. Check the spelling, or give another file.") from None
-    if size > MAX_BYTES:
-        raise AreaError(
-            f"{path.name} is {size / 2**20:,.0f} MiB, at most {MAX_BYTES // 2**20} are read. Save the outline alone."
-        )
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    sound = {
-        "gpkg": head.startswith(b"SQLite format 3\0") and head[68:70] == b"GP",  # OGC 12-128r19, req. 2
-        "kml": text.startswith(b"<") and b"<kml" in head and b"OGRVRTDataSource" not in head,
-    }.get(suffix, text.startswith(b"{"))
-    if not sound:
-        raise AreaError(
-            f"{path.name} is {'empty' if size == 0 else 'damaged, or no ' + suffix.upper() + ' file'}. Save it again, "
-            "or give another file."
-        )
-
-
-class _in_words:  # noqa: N801 - used as a statement, like contextlib's
-    """Whatever GDAL says of a file, as one of our errors."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
-
-        broken = (DataSourceError, DataLayerError, FeatureError, GeometryError, shapely.errors.ShapelyError, OSError)
-        if isinstance(error, broken):
-            said = " ".join(str(error).split())[:160]
-            raise AreaError(
-                f"{self._path.name} cannot be read ({said}). Save it again, or give another file."
-            ) from error

@@ -21,7 +21,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from s2dash.errors import MissingCRSError, NoOverlapError, NotARasterError, ReferenceMapError, SchemeError
-from s2dash.grid import blocks, latitude_longitude_bounds, slices
+from s2dash.grid import blocks, latitude_longitude_bounds, slices, spread_blocks
+from s2dash.map_values import MapValue, in_order
 from s2dash.progress import Progress, steps
 from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, SchemeMap
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
@@ -31,6 +32,8 @@ RASTER_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
 
 _SIDE = 1024
 """Side of the blocks that are warped at a time, pixels: the tile size of WorldCover."""
+_LOOKED_AT = 36
+"""Blocks of 512 x 512 pixels that are looked at to find out what a raster holds."""
 _TOLERANCE = 1e-3
 """How far off a pixel may be put, pixels: GDAL's own eighth moves one border pixel in twenty, and is hardly faster."""
 _MAX_WHOLE = 2.0**53
@@ -53,7 +56,7 @@ class ClassCanvas:
             MissingCRSError: If the grid does not say where it lies.
         """
         scheme_map = scheme_map or SchemeMap(scheme.name, scheme.name, {code: code for code in scheme.codes})
-        strangers = sorted(set(scheme_map.codes.values()) - {NO_DATA, *scheme.codes})
+        strangers = sorted({*scheme_map.codes.values(), *scheme_map.names.values()} - {NO_DATA, *scheme.codes})
         if scheme_map.target != scheme.name or strangers:
             raise SchemeError(
                 f"The class mapping from {scheme_map.source!r} leads to {scheme_map.target!r}"
@@ -64,7 +67,7 @@ class ClassCanvas:
             raise MissingCRSError("The scene does not say where on Earth it lies, so no reference can be laid over it.")
         self.grid, self.scheme, self.scheme_map = grid, scheme, scheme_map
         self.codes: LabelArray = np.zeros(grid.shape, dtype=np.uint8)
-        self.unknown: Counter[int] = Counter()
+        self.unknown: Counter[MapValue] = Counter()
         self.filled = 0
 
     def paint(self, dataset: Any, *, band: int, source: str, progress: Progress) -> None:
@@ -79,8 +82,7 @@ class ClassCanvas:
         Raises:
             ReferenceMapError: If it holds other than whole numbers.
         """
-        if np.issubdtype(np.dtype(dataset.dtypes[band - 1]), np.complexfloating):
-            raise ReferenceMapError(f"{source} holds complex numbers, not class codes. Give a classified map.")
+        _check_real(dataset, band, source)
         windows = blocks(self.grid, side=_SIDE)
         with _on_grid(dataset, self.grid) as (raster, aligned):
             for window in steps(windows, total=len(windows), progress=progress, text="Reading the reference map"):
@@ -114,15 +116,46 @@ class ClassCanvas:
         if self.codes.any():
             return
         if self.unknown:
+            known = _listed({*self.scheme_map.codes, *self.scheme_map.names})
             raise ReferenceMapError(
                 f"Every code of {source} under the scene is unknown: {_listed(self.unknown)}. Known from "
-                f"{self.scheme_map.source!r}: {_listed(self.scheme_map.codes)}. Say what the codes mean with "
+                f"{self.scheme_map.source!r}: {known}. Say what the codes mean with "
                 "--reference-scheme or --reference-map."
             )
         raise ReferenceMapError(
             f"The class mapping from {self.scheme_map.source!r} leaves out every class that {source} has under the "
             "scene. Change the mapping, or give another map."
         )
+
+
+def raster_values(dataset: Any, grid: GeoBox, *, band: int, source: str) -> tuple[Counter[int], float]:
+    """What a raster holds at a grid, from blocks at full resolution spread over it: overviews may hold means of codes.
+
+    Args:
+        dataset: An open rasterio dataset.
+        grid: The scene's grid.
+        band: Its band, from 1.
+        source: What to call it in errors.
+
+    Returns:
+        Pixels of the grid by value, without the file's no-data value; and the share of the grid looked at, 0-1.
+
+    Raises:
+        ReferenceMapError: If it holds other than whole numbers.
+    """
+    _check_real(dataset, band, source)
+    found: Counter[int] = Counter()
+    seen = 0
+    with _on_grid(dataset, grid) as (raster, aligned):
+        for window in spread_blocks(grid, count=_LOOKED_AT):
+            values = raster.read(band, window=window)
+            mask = raster.read_masks(band, window=window) if aligned else raster.read(raster.count, window=window)
+            seen += values.size
+            values = values[(mask > 0) & ~np.isnan(values)]
+            if np.issubdtype(values.dtype, np.floating):
+                values = _whole_numbers(values, source)
+            found.update({int(v): int(n) for v, n in zip(*np.unique(values, return_counts=True), strict=True)})
+    return found, seen / (grid.shape[0] * grid.shape[1])
 
 
 def same_grid(first: GeoBox, second: GeoBox) -> bool:
@@ -228,6 +261,11 @@ def _on_grid(dataset: Any, grid: GeoBox) -> Iterator[tuple[Any, bool]]:
         yield warped, False
 
 
+def _check_real(dataset: Any, band: int, source: str) -> None:
+    if np.issubdtype(np.dtype(dataset.dtypes[band - 1]), np.complexfloating):
+        raise ReferenceMapError(f"{source} holds complex numbers, not class codes. Give a classified map.")
+
+
 def _distinct(values: NumberArray) -> tuple[NumberArray, NumberArray]:
     """The values that occur, and for each pixel which of them it has."""
     if values.dtype.itemsize > 2:
@@ -257,5 +295,5 @@ def _apply(transform: Any, x: FloatArray, y: FloatArray) -> tuple[FloatArray, Fl
 
 
 def _listed(codes: Any) -> str:
-    listed = sorted(codes)
+    listed = in_order(codes)
     return ", ".join(str(code) for code in listed[:12]) + (", …" if len(listed) > 12 else "")

@@ -15,6 +15,7 @@ from s2dash.confusion import Confusion, CountArray, joint_histogram
 from s2dash.errors import GridMismatchError, NoOverlapError, SchemeError
 from s2dash.grid import slices, strips
 from s2dash.landcover import LandCoverMap
+from s2dash.map_values import MapValue, in_order, unknown_from_json
 from s2dash.reference import Reference
 from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, LandCoverClass
 from s2dash.types import LabelArray
@@ -97,8 +98,8 @@ class Agreement:
     """Year the reference shows, where known."""
     attribution: str
     """Text the reference's licence asks for."""
-    unknown: Mapping[int, int]
-    """Codes of the reference that nothing is known of, with their pixels; left out."""
+    unknown: Mapping[MapValue, int]
+    """Codes, or texts, of the reference that nothing is known of, with their pixels; left out."""
     caution: str
     """How to read the figures, in sentences for the person."""
     ceiling: Ceiling | None = None
@@ -178,7 +179,7 @@ class Agreement:
             reference_title=reference["title"],
             reference_year=reference["year"],
             attribution=reference["attribution"],
-            unknown={int(code): int(count) for code, count in reference["unknown"].items()},
+            unknown=unknown_from_json(reference["unknown"]),
             caution=content["caution"],
             ceiling=Ceiling.from_json(content["ceiling"]) if content["ceiling"] is not None else None,
         )
@@ -357,7 +358,7 @@ def _caution(landcover: LandCoverMap, reference: Reference) -> str:
         if cls.added and (landcover.codes == cls.code).any():
             sentences.append(_about_added(cls, landcover.scheme))
     if reference.unknown:
-        codes = ", ".join(str(code) for code in sorted(reference.unknown)[:12])
+        codes = ", ".join(str(code) for code in in_order(reference.unknown)[:12])
         sentences.append(
             f"{sum(reference.unknown.values())} pixels of the reference have codes that nothing is known of ({codes}) "
             "and are left out."

@@ -224,7 +224,7 @@ def _on_grid(geometry: Mapping[str, Any], grid: GeoBox) -> BaseGeometry:
     around = shapely.box(west - 0.1, max(south - 0.1, -90.0), east + 0.1, min(north + 0.1, 90.0))
     area = shapely.geometry.shape(dict(geometry))
     near = [
-        shapely.intersection(shapely.affinity.translate(_unrolled(part), turn), around)
+        shapely.intersection(shapely.affinity.translate(unrolled(part), turn), around)
         for part in _polygons(area)
         for turn in (-360.0, 0.0, 360.0)
     ]
@@ -244,7 +244,7 @@ def _on_grid(geometry: Mapping[str, Any], grid: GeoBox) -> BaseGeometry:
     return shapely.transform(shapely.segmentize(clipped, _STEP), project)
 
 
-def _unrolled(part: Polygon) -> Polygon:
+def unrolled(part: Polygon) -> Polygon:
     """The same polygon with no jump of longitude: where a ring goes from 180° to -180° it goes on to beyond 180°."""
 
     def unroll(ring: Any, near: float | None = None) -> Any:
@@ -265,11 +265,11 @@ def _check(part: Polygon) -> None:
         raise CorrectionError(
             "The area has corners that are no longitude and latitude in degrees. Give it on WGS 84 (EPSG:4326)."
         )
-    unrolled = _unrolled(part)
-    if not unrolled.is_valid:
-        why = shapely.is_valid_reason(unrolled)
+    whole = unrolled(part)
+    if not whole.is_valid:
+        why = shapely.is_valid_reason(whole)
         raise CorrectionError(f"The outline of the area crosses or touches itself ({why}). Draw it without crossings.")
-    if unrolled.area == 0.0:
+    if whole.area == 0.0:
         raise CorrectionError("The area is empty: its corners lie on one line. Draw it again.")
 
 

@@ -26,6 +26,7 @@ from s2dash.canvas import (
 )
 from s2dash.errors import NoOverlapError, ReferenceMapError
 from s2dash.grid import latitude_longitude_bounds
+from s2dash.map_values import MapValue, in_order
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.schemes import ClassScheme, SchemeMap, load_scheme, load_scheme_map
 from s2dash.types import FloatArray, LabelArray
@@ -67,8 +68,8 @@ class Reference:
     """Year it shows, where known."""
     attribution: str = ""
     """Text the licence asks for."""
-    unknown: Mapping[int, int] = field(default_factory=dict)
-    """Codes of the source that nothing is known of, with their number of pixels on the scene's grid."""
+    unknown: Mapping[MapValue, int] = field(default_factory=dict)
+    """Codes, or texts, of the source that nothing is known of, with their number of pixels on the scene's grid."""
     overlap_percent: float = 100.0
     """Share of the grid's pixels for which the source holds data, percent."""
     notes: tuple[str, ...] = ()
@@ -119,13 +120,38 @@ def load_reference(
     canvas = ClassCanvas(grid, scheme=scheme, scheme_map=scheme_map)
     path = Path(path)
     with reading(path), open_georeferenced(path) as dataset:
-        band = _only_band(path, dataset) if band is None else band
+        band = only_band(path, dataset) if band is None else band
         if not 1 <= band <= dataset.count:
             raise ReferenceMapError(f"{path} has {dataset.count} band(s), so there is no band {band}.")
         canvas.paint(dataset, band=band, source=str(path), progress=progress or Silent())
         if canvas.filled == 0:
             raise no_data_error(path, dataset, grid)
         tags = dataset.tags()
+    return painted_reference(canvas, path, tags=tags, title=title, year=year)
+
+
+def painted_reference(
+    canvas: ClassCanvas,
+    path: Path,
+    *,
+    tags: Mapping[str, str],
+    title: str | None,
+    year: int | None,
+    notes: tuple[str, ...] = (),
+) -> Reference:
+    """A reference from a canvas on which a file was painted.
+
+    Args:
+        canvas: The canvas.
+        path: The file.
+        tags: What the file says of itself.
+        title: What to call it; None for what tags or name say.
+        year: Year it shows; None for what tags or name say.
+        notes: What a person should know.
+
+    Raises:
+        ReferenceMapError: If nothing on it can be compared.
+    """
     canvas.check(str(path))
     known_title, known_year, attribution = _describe(path, tags)
     return _finish(
@@ -133,6 +159,7 @@ def load_reference(
         title=title or known_title,
         year=year if year is not None else known_year,
         attribution=attribution,
+        notes=notes,
     )
 
 
@@ -248,13 +275,18 @@ def _finish(
         title=title,
         year=year,
         attribution=attribution,
-        unknown=dict(sorted(canvas.unknown.items())),
+        unknown={value: canvas.unknown[value] for value in in_order(canvas.unknown)},
         overlap_percent=100.0 * canvas.filled / canvas.codes.size,
         notes=notes,
     )
 
 
-def _only_band(path: Path, dataset: Any) -> int:
+def only_band(path: Path, dataset: Any) -> int:
+    """The band that holds the classes: the only one besides an alpha band.
+
+    Raises:
+        ReferenceMapError: If there are several.
+    """
     bands = [band for band in dataset.indexes if dataset.colorinterp[band - 1] != ColorInterp.alpha]
     if len(bands) != 1:
         raise ReferenceMapError(

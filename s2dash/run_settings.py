@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from dataclasses import field as made  # the settings of a reference have a field of that name
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from s2dash.annotation.vote import RuleKind, VotingRule
 from s2dash.clustering import K, check_k, method_entry
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
 from s2dash.progress import Progress
-from s2dash.reference import Reference, load_reference, load_worldcover
+from s2dash.reference import Reference, load_worldcover
+from s2dash.reference_files import load_reference
 from s2dash.scene import Scene
-from s2dash.schemes import ClassScheme, SchemeMap, load_scheme_map, read_scheme_map
+from s2dash.schemes import ClassScheme, SchemeMap, load_scheme_map, read_scheme_map, scheme_map_sources
 
 _LISTS = ("indices", "season", "annotators")
 """Settings of several names each."""
@@ -51,7 +53,7 @@ class RunSettings:
     """Most that the annotators may cost, US dollars; None for no limit."""
     voting: RuleKind = "majority"
     """How the annotators' votes count."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = made(default_factory=dict)
     """Settings of the method's own, by name; those not given are at their defaults."""
     model: str = ""
     """A fitted model on disk to apply instead of fitting one; it brings method, K and features with it."""
@@ -92,15 +94,19 @@ class ReferenceSettings:
     """Which map to compare with, and what its codes mean."""
 
     path: str = ""
-    """A raster on disk; empty for WorldCover from its public bucket."""
+    """A raster or polygons on disk; empty for WorldCover from its public bucket."""
     scheme: str = "worldcover"
     """Scheme of its codes, where `codes` is not given."""
-    codes: Mapping[int, int] = field(default_factory=dict)
+    codes: Mapping[int, int] = made(default_factory=dict)
     """Its code → WorldCover code, for maps of no known scheme."""
     year: int | None = None
     """Year of the map; for WorldCover 2020 or 2021."""
     title: str = ""
     """What to call it; empty for what the file says."""
+    names: Mapping[str, int] = made(default_factory=dict)
+    """Of polygons that say their classes in words: text → WorldCover code; what is not listed may be a class's name."""
+    field: str = ""
+    """Of polygons, which attribute says the class; empty for the one that can be no other."""
 
     @classmethod
     def from_map_file(cls, path: str, map_file: Path, *, year: int | None = None) -> ReferenceSettings:
@@ -109,26 +115,30 @@ class ReferenceSettings:
         Raises:
             SchemeError: If the file holds no such map.
         """
-        codes = read_scheme_map(map_file, target="worldcover").codes
+        read = read_scheme_map(map_file, target="worldcover")
         about = json.loads(map_file.read_text("utf-8")).get("reference")
         about = about if isinstance(about, dict) else {}
         said = str(about.get("year", ""))
         return cls(
             path=path,
             scheme=map_file.name,
-            codes=codes,
+            codes=read.codes,
+            names=read.names,
             year=year or (int(said) if said.isdecimal() else None),
             title=str(about.get("source", "")),
         )
 
     def scheme_map(self, target: str) -> SchemeMap:
-        """From the reference's codes to those of the run's scheme.
+        """From the reference's codes to those of the run's scheme, by way of WorldCover where no other is known.
 
         Raises:
             SchemeError: If no map between the two is known.
         """
-        if self.codes:
-            return SchemeMap(self.scheme, "worldcover", self.codes).then(load_scheme_map("worldcover", target))
+        if self.codes or self.names:
+            own = SchemeMap(self.scheme, "worldcover", self.codes, self.names)
+            return own.then(load_scheme_map("worldcover", target))
+        if self.scheme in scheme_map_sources("worldcover") and self.scheme not in scheme_map_sources(target):
+            return load_scheme_map(self.scheme, "worldcover").then(load_scheme_map("worldcover", target))
         return load_scheme_map(self.scheme, target)
 
     def load(self, scene: Scene, scheme: ClassScheme, *, progress: Progress | None = None) -> Reference:
@@ -152,11 +162,13 @@ class ReferenceSettings:
             scheme_map=self.scheme_map(scheme.name),
             title=self.title or None,
             year=self.year,
+            field=self.field,
+            progress=progress,
         )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self) | {"codes": {str(code): to for code, to in self.codes.items()}}
+        return asdict(self) | {"codes": {str(code): to for code, to in self.codes.items()}, "names": dict(self.names)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ReferenceSettings:
@@ -168,4 +180,6 @@ class ReferenceSettings:
             codes=codes,
             year=content.get("year"),
             title=content.get("title", ""),
+            names={str(name): int(to) for name, to in content.get("names", {}).items()},
+            field=content.get("field", ""),
         )

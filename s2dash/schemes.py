@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from s2dash.errors import SchemeError
+from s2dash.map_values import map_value
 from s2dash.types import LabelArray, NumberArray
 
 NO_DATA = 0
@@ -157,6 +158,8 @@ class SchemeMap:
     """Name of the scheme they become."""
     codes: Mapping[int, int]
     """Source code → target code; 0 leaves a class out of every comparison."""
+    names: Mapping[str, int] = field(default_factory=dict)
+    """The same for maps of polygons that say their classes in words: text → target code."""
 
     def apply(self, values: NumberArray) -> tuple[LabelArray, dict[int, int]]:
         """Translate a raster.
@@ -179,7 +182,8 @@ class SchemeMap:
     def then(self, other: SchemeMap) -> SchemeMap:
         """This map followed by another; a code the other does not know is left out of comparisons."""
         codes = {code: other.codes.get(to, NO_DATA) for code, to in self.codes.items()}
-        return SchemeMap(self.source, other.target, codes)
+        names = {name: other.codes.get(to, NO_DATA) for name, to in self.names.items()}
+        return SchemeMap(self.source, other.target, codes, names)
 
 
 def scheme_names() -> tuple[str, ...]:
@@ -233,16 +237,26 @@ def load_scheme_map(source: str, target: str) -> SchemeMap:
     if source == target:
         scheme = load_scheme(source)
         return SchemeMap(source, target, {code: code for code in scheme.codes})
-    table = tomllib.loads(resources.files("s2dash.data").joinpath("scheme_maps.toml").read_text("utf-8"))
-    for row in table["maps"]:
+    for row in _shipped_maps():
         if (row["source"], row["target"]) == (source, target):
             return SchemeMap(source, target, {int(code): int(to) for code, to in row["codes"].items()})
-    known = ", ".join(sorted({target, *(row["source"] for row in table["maps"] if row["target"] == target)}))
+    known = ", ".join(scheme_map_sources(target))
     raise SchemeError(f"No map from {source!r} to {target!r} is known. Known sources for {target!r}: {known}.")
 
 
+def scheme_map_sources(target: str) -> tuple[str, ...]:
+    """Names of the schemes and published maps whose codes are known in a scheme, itself among them."""
+    return tuple(sorted({target, *(row["source"] for row in _shipped_maps() if row["target"] == target)}))
+
+
+@cache
+def _shipped_maps() -> tuple[dict[str, Any], ...]:
+    table = tomllib.loads(resources.files("s2dash.data").joinpath("scheme_maps.toml").read_text("utf-8"))
+    return tuple(table["maps"])
+
+
 def read_scheme_map(path: Path, *, target: str) -> SchemeMap:
-    """A map from a JSON file: code → target code, at the top or under `reference.to_worldcover`.
+    """A map from a JSON file: code or text → target code, at the top or under `reference.to_worldcover`.
 
     Raises:
         SchemeError: If the file is no such JSON, or names codes the target does not have.
@@ -254,14 +268,16 @@ def read_scheme_map(path: Path, *, target: str) -> SchemeMap:
     if isinstance(content, dict) and isinstance(content.get("reference"), dict):
         content = content["reference"].get("to_worldcover")
     try:
-        codes = {int(code): int(to) for code, to in content.items()}
-        if not codes:
+        found = {map_value(value): int(to) for value, to in content.items()}
+        if not found:
             raise ValueError("empty")
     except (AttributeError, TypeError, ValueError) as error:
         raise SchemeError(
-            f'{path} should hold an object such as {{"1": 80, "2": 10}}, at the top or under "reference.to_worldcover".'
+            f'{path} should hold an object such as {{"1": 80, "forest": 10}}, at the top or under '
+            '"reference.to_worldcover".'
         ) from error
-    strangers = sorted(set(codes.values()) - {NO_DATA, *load_scheme(target).codes})
+    strangers = sorted(set(found.values()) - {NO_DATA, *load_scheme(target).codes})
     if strangers:
         raise SchemeError(f"{path} maps to {strangers}, which the scheme {target!r} does not have.")
-    return SchemeMap(str(path), target, codes)
+    codes = {value: to for value, to in found.items() if isinstance(value, int)}
+    return SchemeMap(str(path), target, codes, {value: to for value, to in found.items() if isinstance(value, str)})

@@ -16,6 +16,7 @@ from s2dash.export.cog import write_class_cog
 from s2dash.features import build_features
 from s2dash.pipeline import ReferenceSettings, RunSettings, run_chain
 from s2dash.progress import Tracker
+from s2dash.schemes import load_scheme, scheme_names
 from s2dash.testing import make_patchwork
 
 
@@ -41,6 +42,22 @@ def test_settings_of_a_later_version_can_still_be_read():
 def test_reference_settings_survive_json(codes, year):
     settings = ReferenceSettings(path="a.tif", scheme="x", codes=codes, year=year)
     assert ReferenceSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_words_and_the_field_of_a_reference_survive_json():
+    settings = ReferenceSettings(path="a.gpkg", names={"Ліс": 10, "мозаїка": 0}, field="клас")
+    assert ReferenceSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    before = {name: value for name, value in settings.to_json().items() if name not in ("names", "field")}
+    assert ReferenceSettings.from_json(before) == ReferenceSettings(path="a.gpkg")  # as earlier versions wrote it
+    assert settings.scheme_map("main").names == {"Ліс": 2, "мозаїка": 0}
+
+
+@pytest.mark.parametrize("source", ["corine", "dynamic_world", "nlcd", "esri_lulc"])
+def test_every_shipped_map_leads_to_every_scheme(source):
+    for target in scheme_names():
+        found = ReferenceSettings(path="a.tif", scheme=source).scheme_map(target)
+        assert set(found.codes.values()) <= {0, *load_scheme(target).codes}
+        assert len(set(found.codes.values())) > 2
 
 
 def test_codes_of_a_reference_are_translated_into_the_scheme_of_the_run():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from s2dash.annotation.registry import annotator_names
 from s2dash.errors import ReferenceMapError
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE, SEASON_NDVI
 from s2dash.run_settings import ReferenceSettings, RunSettings
-from s2dash.schemes import scheme_names
+from s2dash.schemes import scheme_map_sources, scheme_names
 
 
 def add_map_options(group: Any) -> None:
@@ -71,9 +72,13 @@ def add_annotator_options(parser: argparse.ArgumentParser) -> None:
 def add_reference_options(parser: argparse.ArgumentParser) -> None:
     """Add the reference map and what its codes mean."""
     check = parser.add_argument_group("reference map to compare with")
-    check.add_argument("--reference", type=Path, metavar="FILE", help="a land-cover raster")
-    check.add_argument("--reference-scheme", metavar="NAME", help="scheme of its codes (default worldcover)")
-    check.add_argument("--reference-map", type=Path, metavar="FILE.json", help="its code → WorldCover code")
+    check.add_argument(
+        "--reference", type=Path, metavar="FILE", help="a land-cover raster, or polygons with a class each"
+    )
+    known = ", ".join(scheme_map_sources("worldcover"))
+    check.add_argument("--reference-scheme", metavar="NAME", help=f"scheme of its codes (default worldcover): {known}")
+    check.add_argument("--reference-map", type=Path, metavar="FILE.json", help="its code or text → WorldCover code")
+    check.add_argument("--reference-field", metavar="NAME", help="field that says the class of each polygon")
     check.add_argument("--reference-year", type=int, metavar="YEAR", help="year of the reference map")
     check.add_argument(
         "--worldcover", type=int, choices=(2020, 2021), help="compare with WorldCover from its public bucket"
@@ -91,12 +96,16 @@ def reference_from(options: argparse.Namespace) -> ReferenceSettings | None:
     if options.worldcover:
         return ReferenceSettings(year=options.worldcover)
     if not options.reference:
-        if options.reference_map or options.reference_scheme or options.reference_year:
-            raise ReferenceMapError("--reference-map, --reference-scheme and --reference-year need --reference FILE.")
+        if options.reference_map or options.reference_scheme or options.reference_year or options.reference_field:
+            raise ReferenceMapError(
+                "--reference-map, --reference-scheme, --reference-year and --reference-field need --reference FILE."
+            )
         return None
     if options.reference_map and options.reference_scheme:
         raise ReferenceMapError("Give either --reference-scheme or --reference-map, not both.")
     path, year = str(options.reference), options.reference_year
     if options.reference_map:
-        return ReferenceSettings.from_map_file(path, options.reference_map, year=year)
-    return ReferenceSettings(path=path, scheme=options.reference_scheme or "worldcover", year=year)
+        chosen = ReferenceSettings.from_map_file(path, options.reference_map, year=year)
+    else:
+        chosen = ReferenceSettings(path=path, scheme=options.reference_scheme or "worldcover", year=year)
+    return replace(chosen, field=options.reference_field or "")

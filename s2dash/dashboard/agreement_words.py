@@ -10,6 +10,7 @@ from s2dash.comparison import WORLDCOVER_OVERALL
 from s2dash.confused_pairs import ConfusedPair
 from s2dash.dashboard.chart import count_text, hectares_text
 from s2dash.dashboard.language import language, t
+from s2dash.map_values import in_order
 from s2dash.reference import Reference
 from s2dash.schemes import UNDECIDED, ClassScheme
 
@@ -62,7 +63,7 @@ def cautions(
             else:
                 said.append(t("agreement.added_alone", name=names[cls.code]))
     if reference.unknown:
-        codes = ", ".join(str(code) for code in sorted(reference.unknown)[:_CODES_SHOWN])
+        codes = ", ".join(str(code) for code in in_order(reference.unknown)[:_CODES_SHOWN])
         pixels = sum(reference.unknown.values())
         said.append(t("agreement.unknown_codes", count=pixels, pixels=pixels, codes=codes))
     return said

@@ -24,6 +24,7 @@ from s2dash.errors import GridMismatchError, OutputError, StoreError
 from s2dash.export.cog import read_labels, write_class_cog, write_number_cog
 from s2dash.export.folder import write_json
 from s2dash.map_edit import MapEdit, in_force
+from s2dash.map_values import unknown_from_json
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings
 from s2dash.point_files import POINTS_FILE, points_collection
 from s2dash.reference import Reference
@@ -281,7 +282,7 @@ def _read_reference(path: Path, about: Mapping[str, Any] | None, scheme: ClassSc
         title=about["title"],
         year=about["year"],
         attribution=about["attribution"],
-        unknown={int(code): count for code, count in about["unknown_codes"].items()},
+        unknown=unknown_from_json(about["unknown_codes"]),
         overlap_percent=about["overlap_percent"],
         notes=tuple(about["notes"]),
     )

@@ -32,6 +32,7 @@ from s2dash.clustering import ClusterMap, cluster, method_entry
 from s2dash.comparison import agreement
 from s2dash.errors import S2DashError, WeightsError
 from s2dash.features import FeatureStack, Texture, build_features
+from s2dash.map_values import unknown_from_json
 from s2dash.memory import available_bytes
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.reference import Reference
@@ -181,7 +182,7 @@ def _judged(clusters: ClusterMap, scene: Scene, job: Job, progress: Progress) ->
     settings, about = job.settings, dict(job.reference)
     scheme = load_scheme(settings.scheme)
     codes = np.load(about.pop("codes"), mmap_mode="r")
-    unknown = {int(code): count for code, count in about.pop("unknown").items()}
+    unknown = unknown_from_json(about.pop("unknown"))
     reference = Reference(grid=scene.grid, codes=codes, scheme=scheme, unknown=unknown, **about)
     cards = build_cards(clusters, scene, seed=settings.seed, progress=Stage(progress, 0.0, 0.5))
     legend = annotate(

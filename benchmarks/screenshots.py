@@ -71,7 +71,6 @@ README = {
     "labels": Shot("labels", scheme="dark"),
     "agreement": Shot("agreement", size="tablet"),
     "compare": Shot("compare"),
-    "runs": Shot("runs"),
     "story": Shot("story", step=6),
     "story-uk": Shot("story", language="uk", step=2, scheme="dark"),
 }

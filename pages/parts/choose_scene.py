@@ -44,7 +44,7 @@ def choose_scene() -> None:
     for key, (first, options) in FORM.items():
         state.seed(key, first, saved=saved.get(key), options=options)
     names = {name: t(f"imagery.from_{name}") for name in SOURCES}
-    source = st.segmented_control(
+    source = st.pills(
         t("imagery.from"),
         SOURCES,
         key="source",

@@ -8,11 +8,12 @@ import os
 import numpy as np
 import pytest
 import rasterio
-from stac_archive import numbers_of, outline
+from rasterio.windows import Window
+from stac_archive import SIDE, numbers_of, outline
 
 import s2dash
 from s2dash.area import AreaOfInterest
-from s2dash.bands import method_bands
+from s2dash.bands import method_bands, sensor_table
 from s2dash.cli.main import main
 from s2dash.errors import (
     AreaError,
@@ -25,6 +26,7 @@ from s2dash.errors import (
 )
 from s2dash.grid import full_window
 from s2dash.masking import MaskRule
+from s2dash.sources import load_scene
 from s2dash.sources.stac import fetch_scene, read_layers
 from s2dash.sources.stac.addresses import gdal_path
 from s2dash.sources.stac.cache import ImageryCache
@@ -391,3 +393,23 @@ def test_masks_decide_what_a_clear_look_is(archive, get):
     assert get(composite="median").clear_percent == 100
     with pytest.raises(NoImageryError):
         get(composite="median", mask=MaskRule(mask_snow=True))
+
+
+@pytest.mark.parametrize(("place", "baseline"), [("chile", "05.09"), ("poland", "02.14")])
+def test_real_pixels_come_through_the_archive_as_they_are_on_disk(archive, get, real_data, place, baseline):
+    about = json.loads((real_data / place / "about.json").read_text("utf-8"))
+    with rasterio.open(real_data / place / "scene.tif") as file:
+        whole = {band: file.read(file.descriptions.index(band) + 1)[:SIDE, :SIDE] for band in method_bands()}
+    height, width = whole["B02"].shape  # a tile of the archive is a little larger; the area lies within
+    whole = {band: np.pad(array, ((0, SIDE - height), (0, SIDE - width)), "reflect") for band, array in whole.items()}
+    numbers = {band: values for band, values in whole.items() if sensor_table()[band].resolution == 10}
+    for band in set(whole) - set(numbers):
+        numbers[band] = whole[band][::2, ::2]
+    numbers["SCL"] = np.full((SIDE // 2, SIDE // 2), 4, dtype=np.uint8)
+    archive.add("real", numbers=numbers, catalogue="planetary-computer", baseline=baseline)
+    scene = get(source=archive.catalogue("planetary-computer", token="")).load()
+    assert scene.radiometry.offset == pytest.approx(about["offset_needed_dn"] * about["scale"])
+    on_disk = load_scene(real_data / place / "scene.tif")
+    for band in ("B02", "B03", "B04", "B08"):
+        expected = on_disk.read(Window(0, 0, width, height), bands=[band])[0]
+        np.testing.assert_allclose(scene.read(bands=[band])[0], cut(expected, scene), atol=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import field as made  # the settings of a reference have a field of that name
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,12 @@ class RunSettings:
         return cls(**known | {name: tuple(known[name]) for name in _LISTS if name in known})
 
 
+_NO_WATER = (
+    "Dynamic World calls water 0, which also stands for no data, so its water is left out of the comparison. Set 0 to "
+    "water if the file holds no missing pixels, or add 1 to its codes and read it as dynamic_world_plus_1."
+)
+
+
 @dataclass(frozen=True)
 class ReferenceSettings:
     """Which map to compare with, and what its codes mean."""
@@ -155,16 +161,20 @@ class ReferenceSettings:
         """
         if not self.path:
             return load_worldcover(scene, year=self.year or 2021, scheme=scheme, progress=progress)
-        return load_reference(
+        meaning = self.scheme_map(scheme.name)
+        found = load_reference(
             Path(self.path),
             grid=scene.grid,
             scheme=scheme,
-            scheme_map=self.scheme_map(scheme.name),
+            scheme_map=meaning,
             title=self.title or None,
             year=self.year,
             field=self.field,
             progress=progress,
         )
+        if self.scheme == "dynamic_world" and 0 not in meaning.codes:
+            return replace(found, notes=(*found.notes, _NO_WATER))
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""

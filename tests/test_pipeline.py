@@ -60,6 +60,19 @@ def test_every_shipped_map_leads_to_every_scheme(source):
         assert len(set(found.codes.values())) > 2
 
 
+@pytest.mark.parametrize(("codes", "told"), [({}, True), ({0: 80, 1: 10}, False)])
+def test_water_of_dynamic_world_is_not_left_out_without_a_word(tmp_path, codes, told):
+    scene, _ = make_patchwork(side=48)
+    values = np.zeros(scene.grid.shape, np.uint8)
+    values[:, 24:] = 1
+    write_class_cog(tmp_path / "dw.tif", values, grid=scene.grid, names={1: "trees"}, colours={1: "#006400"})
+    found = ReferenceSettings(str(tmp_path / "dw.tif"), "dynamic_world", codes).load(scene, load_scheme("worldcover"))
+    assert (found.codes[:, 24:] == 10).all()
+    assert any("water is left out" in note for note in found.notes) == told
+    if told:
+        assert not found.codes[:, :24].any()
+
+
 def test_codes_of_a_reference_are_translated_into_the_scheme_of_the_run():
     settings = ReferenceSettings(path="a.tif", scheme="own", codes={1: 80, 2: 10, 3: 0})
     assert dict(settings.scheme_map("worldcover").codes) == {1: 80, 2: 10, 3: 0}

@@ -31,7 +31,7 @@ from s2dash.comparison import Agreement, agreement
 from s2dash.corrections import corrected
 from s2dash.edit_history import EditHistory
 from s2dash.errors import TooLargeError
-from s2dash.features import FeatureStack, Texture, build_features
+from s2dash.features import FeatureStack
 from s2dash.landcover import LandCoverMap
 from s2dash.map_edit import MapEdit
 from s2dash.progress import Progress, Silent, Stage
@@ -220,15 +220,7 @@ def run_chain(
             compared = reference.load(scene, scheme)
     if saved is None:
         with _timed(timings, "features"):
-            features = build_features(
-                scene,
-                indices=settings.indices,
-                texture=Texture(size=settings.texture) if settings.texture else None,
-                season=settings.season,
-                sample=settings.sample,
-                seed=settings.seed,
-                progress=Stage(watch, 0.05, 0.2),
-            )
+            features = settings.features(scene, progress=Stage(watch, 0.05, 0.2))
         with _timed(timings, "clustering"):
             clusters = cluster(
                 features,

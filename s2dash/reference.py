@@ -28,7 +28,7 @@ from s2dash.errors import NoOverlapError, ReferenceMapError
 from s2dash.grid import latitude_longitude_bounds
 from s2dash.map_values import MapValue, in_order
 from s2dash.progress import Progress, Silent, Stage
-from s2dash.schemes import ClassScheme, SchemeMap, load_scheme, load_scheme_map
+from s2dash.schemes import ClassScheme, load_scheme, load_scheme_map
 from s2dash.types import FloatArray, LabelArray
 
 WORLDCOVER_URL = "https://esa-worldcover.s3.eu-central-1.amazonaws.com"
@@ -82,52 +82,37 @@ class Reference:
         return int(found[1]) if found else None
 
 
-def load_reference(
-    path: str | Path,
-    *,
-    grid: GeoBox,
-    scheme: ClassScheme,
-    scheme_map: SchemeMap | None = None,
-    band: int | None = None,
-    title: str | None = None,
-    year: int | None = None,
-    progress: Progress | None = None,
-) -> Reference:
-    """Bring a reference raster onto the scene's grid by nearest neighbour, and into the codes of a scheme.
+def paint_raster(
+    canvas: ClassCanvas, path: Path, *, band: int | None = None, progress: Progress | None = None
+) -> Mapping[str, str]:
+    """Bring a reference raster onto the scene's grid by nearest neighbour.
 
     Only the part under the grid is read, block by block. 0, the file's no-data value, masked pixels, NaN and 255 are no
-    data (0 and 255 unless `scheme_map` says what they are). Codes that `scheme_map` does not know are counted in
-    `unknown` and take no part in any score.
+    data (0 and 255 unless the canvas's map of codes says what they are).
 
     Args:
+        canvas: Its codes, unknown values and filled pixels are set.
         path: Any raster GDAL can read; integers, or floats that hold whole numbers.
-        grid: The scene's grid.
-        scheme: The scheme of the result.
-        scheme_map: How the file's codes become codes of `scheme`; by default they already are.
         band: Band of the file, from 1; by default the only one it has besides an alpha band.
-        title: What to call it; by default the file's own title, or its name.
-        year: Year it shows; by default from the file's tags or name.
         progress: Told about each block.
+
+    Returns:
+        What the file says of itself.
 
     Raises:
         NotARasterError: If the file cannot be read.
         MissingCRSError: If it does not say where it lies.
         NoOverlapError: If it holds no data on the grid.
-        ReferenceMapError: If it has several bands and none is named, holds other than whole numbers, or nothing but
-            unknown codes.
-        SchemeError: If `scheme_map` leads to another scheme.
+        ReferenceMapError: If it has several bands and none is named, or holds other than whole numbers.
     """
-    canvas = ClassCanvas(grid, scheme=scheme, scheme_map=scheme_map)
-    path = Path(path)
     with reading(path), open_georeferenced(path) as dataset:
         band = only_band(path, dataset) if band is None else band
         if not 1 <= band <= dataset.count:
             raise ReferenceMapError(f"{path} has {dataset.count} band(s), so there is no band {band}.")
         canvas.paint(dataset, band=band, source=str(path), progress=progress or Silent())
         if canvas.filled == 0:
-            raise no_data_error(path, dataset, grid)
-        tags = dataset.tags()
-    return painted_reference(canvas, path, tags=tags, title=title, year=year)
+            raise no_data_error(path, dataset, canvas.grid)
+        return dict(dataset.tags())
 
 
 def painted_reference(

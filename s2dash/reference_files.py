@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from odc.geo.geobox import GeoBox
 
-from s2dash import reference
 from s2dash.canvas import ClassCanvas
 from s2dash.progress import Progress
-from s2dash.reference import Reference, painted_reference
+from s2dash.reference import Reference, paint_raster, painted_reference
 from s2dash.reference_vector import is_vector, paint_polygons
 from s2dash.schemes import ClassScheme, SchemeMap
 
@@ -51,17 +51,11 @@ def load_reference(
         SchemeError: If `scheme_map` leads to another scheme.
     """
     path = Path(path)
-    if not is_vector(path):
-        return reference.load_reference(
-            path,
-            grid=grid,
-            scheme=scheme,
-            scheme_map=scheme_map,
-            band=band,
-            title=title,
-            year=year,
-            progress=progress,
-        )
     canvas = ClassCanvas(grid, scheme=scheme, scheme_map=scheme_map)
-    notes = paint_polygons(canvas, path, field=field, progress=progress)
-    return painted_reference(canvas, path, tags={}, title=title, year=year, notes=notes)
+    tags: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+    if is_vector(path):
+        notes = paint_polygons(canvas, path, field=field, progress=progress)
+    else:
+        tags = paint_raster(canvas, path, band=band, progress=progress)
+    return painted_reference(canvas, path, tags=tags, title=title, year=year, notes=notes)

@@ -25,7 +25,7 @@ from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel
 from s2dash.clustering.edits import ClusterEdit, apply_edit
 from s2dash.errors import AnnotationError, EditError
-from s2dash.features import FeatureStack, Standardiser, Texture, build_features
+from s2dash.features import FeatureStack, Standardiser
 from s2dash.grid import slices, strips
 from s2dash.pipeline import RunResult, cluster_quality
 from s2dash.progress import Progress, Silent, Stage
@@ -146,15 +146,7 @@ def run_features(result: RunResult, scene: Scene, *, model: Path | None = None) 
     if result.settings.model and model is not None:
         return SavedModel.load(model).features(scene)
     settings, scaler = result.settings, result.clusters.settings.get("standardiser")
-    return build_features(
-        scene,
-        indices=settings.indices,
-        texture=Texture(size=settings.texture) if settings.texture else None,
-        season=settings.season,
-        scaler=Standardiser.from_json(scaler) if scaler else None,
-        sample=settings.sample,
-        seed=settings.seed,
-    )
+    return settings.features(scene, scaler=Standardiser.from_json(scaler) if scaler else None)
 
 
 def _changed(before: ClusterMap, after: ClusterMap) -> set[int]:

@@ -14,7 +14,14 @@ from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.registry import check_annotator
 from s2dash.annotation.vote import RuleKind, VotingRule
 from s2dash.clustering import K, check_k, method_entry
-from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE
+from s2dash.features import (
+    DEFAULT_INDICES,
+    DEFAULT_SAMPLE,
+    FeatureStack,
+    Standardiser,
+    Texture,
+    build_features,
+)
 from s2dash.progress import Progress
 from s2dash.reference import Reference, load_worldcover
 from s2dash.reference_files import load_reference
@@ -76,6 +83,21 @@ class RunSettings:
         entry.check_options(self.options)
         if entry.takes_k:
             check_k(self.k)
+
+    def features(
+        self, scene: Scene, *, scaler: Standardiser | None = None, progress: Progress | None = None
+    ) -> FeatureStack:
+        """What clustering looks at; arguments and errors as of `build_features`."""
+        return build_features(
+            scene,
+            indices=self.indices,
+            texture=Texture(size=self.texture) if self.texture else None,
+            season=self.season,
+            scaler=scaler,
+            sample=self.sample,
+            seed=self.seed,
+            progress=progress,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""

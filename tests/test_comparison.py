@@ -31,7 +31,8 @@ from s2dash.comparison import Agreement, agreement, cluster_agreement, disagreem
 from s2dash.confusion import joint_histogram
 from s2dash.errors import GridMismatchError, NoOverlapError, SchemeError
 from s2dash.landcover import LandCoverMap
-from s2dash.reference import Reference, load_reference, load_worldcover
+from s2dash.reference import Reference, load_worldcover
+from s2dash.reference_files import load_reference
 from s2dash.schemes import ClassScheme, LandCoverClass, load_scheme
 
 SCHEME = ClassScheme(

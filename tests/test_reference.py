@@ -28,7 +28,8 @@ from s2dash.errors import (
     SchemeError,
 )
 from s2dash.progress import Tracker
-from s2dash.reference import _NETWORK, Reference, load_reference, load_worldcover, worldcover_tiles
+from s2dash.reference import _NETWORK, Reference, load_worldcover, worldcover_tiles
+from s2dash.reference_files import load_reference
 from s2dash.schemes import SchemeMap, load_scheme, load_scheme_map, read_scheme_map
 
 WORLDCOVER = load_scheme("worldcover")

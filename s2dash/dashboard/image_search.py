@@ -237,11 +237,6 @@ class Choice:
         return tuple(image for image in self.found.images if image.id in self.ids)
 
     @property
-    def composite(self) -> bool:
-        """Whether several images become one."""
-        return self.way in ("median", "best")
-
-    @property
     def settings(self) -> FetchSettings:
         """How they become a scene; beside a composite lie statistics of its season."""
         if self.way == "median" or self.way == "best":
@@ -251,16 +246,16 @@ class Choice:
     def file_name(self) -> str:
         """What the scene's file is called: place, days, and what else tells it from others."""
         asked, images = self.found.asked, self.images
+        single = self.settings.composite == "none"
         about = {
             "area": shapely.to_wkt(asked.area.geometry, rounding_precision=7),
             "source": find_catalogue(asked.source).shown,
             "images": sorted(tile.id for image in images for tile in image.tiles),
             "composite": self.settings.composite,
-            "mask": sorted(self.mask.invalid) if self.composite else [],
+            "mask": [] if single else sorted(self.mask.invalid),
         }
         # a day in a file name is taken for that of the image, so a composite is called after its months
         first, last = min(image.day for image in images), max(image.day for image in images)
-        single = self.settings.composite == "none"
         said = f"{first}" if single else f"{first:%Y-%m}_{last:%Y-%m}_{self.way}_{len(images)}"
         return safe_name(f"{asked.area.title[:40] or 'Sentinel-2'}_{said}_{digest(about)[:8]}") + ".tif"
 

@@ -31,12 +31,11 @@ from s2dash.annotation.cards import build_cards
 from s2dash.clustering import ClusterMap, cluster, method_entry
 from s2dash.comparison import agreement
 from s2dash.errors import S2DashError, WeightsError
-from s2dash.features import FeatureStack, Texture, build_features
+from s2dash.features import FeatureStack
 from s2dash.map_values import unknown_from_json
 from s2dash.memory import available_bytes
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.reference import Reference
-from s2dash.run_settings import RunSettings
 from s2dash.sampling import draw_sample
 from s2dash.scene import Scene
 from s2dash.schemes import load_scheme
@@ -66,7 +65,7 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
     scene = job.request.load()
     found["baseline_mib"] = round(peak_mib(), 1)
     start = time.perf_counter()
-    features = _features(scene, settings, Stage(watch, 0.02, 0.1))
+    features = settings.features(scene, progress=Stage(watch, 0.02, 0.1))
     clusters = cluster(
         features,
         method=settings.method,
@@ -82,7 +81,7 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
     found["noise_share"] = noise_share(clusters)
     watch.report(0.8, "Measuring the silhouette")
     same = all(getattr(settings, name) == getattr(job.judge, name) for name in ("indices", "texture", "sample", "seed"))
-    space = features if same else _features(scene, job.judge, Stage(watch, 0.8, 0.85))
+    space = features if same else job.judge.features(scene, progress=Stage(watch, 0.8, 0.85))
     found |= silhouette(clusters, space, pixels=job.judge_pixels, seed=job.judge.seed)
     if job.reference is not None:
         found |= _judged(clusters, scene, job, Stage(watch, 0.88, 1.0))
@@ -162,18 +161,6 @@ def _imports(code: CodeType | None) -> list[str]:
         return []
     names = [str(step.argval) for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"]
     return names + [name for part in code.co_consts if isinstance(part, CodeType) for name in _imports(part)]
-
-
-def _features(scene: Scene, settings: RunSettings, progress: Progress) -> FeatureStack:
-    return build_features(
-        scene,
-        indices=settings.indices,
-        texture=Texture(size=settings.texture) if settings.texture else None,
-        season=settings.season,
-        sample=settings.sample,
-        seed=settings.seed,
-        progress=progress,
-    )
 
 
 def _judged(clusters: ClusterMap, scene: Scene, job: Job, progress: Progress) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -77,15 +77,20 @@ README = {
 """What the README shows, by file name."""
 
 
-@contextmanager
-def served(workspace: Path, *, log: Path) -> Iterator[str]:
-    """The app on a free port; gives its address."""
+def free_port() -> int:
+    """A port on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options, "--server.fileWatcherType=none"]
-    environment = {**os.environ, "S2DASH_WORKSPACE": str(workspace)}
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(workspace: Path, *, log: Path, port: int | None = None, options: Sequence[str] = ()) -> Iterator[str]:
+    """The app as `make run` starts it, on a port of its own; gives its address."""
+    port = port or free_port()
+    where = ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", *where, "--server.fileWatcherType=none", *options]
+    environment = {**os.environ, "S2DASH_WORKSPACE": str(workspace), "NO_PROXY": "127.0.0.1"}
     environment.pop("S2DASH_DATABASE", None)
     with log.open("wb") as out:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from running_app import IN_A_BROWSER, serve
 
 from s2dash.dashboard import publish
 from s2dash.dashboard.assets import find_assets
@@ -22,15 +23,10 @@ from s2dash.dashboard.maps import MapLayer, MapShape, label_layer, picture_layer
 from s2dash.dashboard.pictures import Picture, class_picture
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 GRID = GeoBox((90, 120), Affine(10, 0, 647360, 0, -10, 5656480), "EPSG:32633")
 COLOURS = {1: "#FF0000", 2: "#0000FF"}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(not find_assets(ROOT / "static").local, reason="the map's files are not installed (npm ci)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -51,15 +47,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Opened:
@@ -306,7 +293,7 @@ def test_a_large_map_fetches_pieces_only_where_it_is_zoomed_in(
 
 
 def test_a_click_shows_the_pixel_and_the_divider_stays(chromium: Any, tmp_path: Path) -> None:
-    from test_ways import Visitor, serve
+    from test_ways import Visitor
 
     from s2dash.export.scene import write_scene
     from s2dash.pipeline import RunSettings

@@ -6,15 +6,9 @@ import base64
 import hashlib
 import html
 import json
-import os
 import secrets
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,18 +17,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import running_app
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from running_app import IN_A_BROWSER
 
-from s2dash.dashboard.assets import find_assets
+from benchmarks.screenshots import free_port
 from s2dash.export.scene import write_scene
 from s2dash.pipeline import RunSettings
 from s2dash.sources.request import SceneRequest
 from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CLIENT, CLIENT_SECRET = "s2dash-test", "only-for-this-test"
 PEOPLE = {
     "Ada Lovelace": {"sub": "1", "email": "ada@example.org", "email_verified": True},
@@ -42,11 +36,7 @@ PEOPLE = {
     "Mallory": {"sub": "3", "email": "ada@example.org", "email_verified": False},
 }
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(not find_assets(ROOT / "static").local, reason="the map's files are not installed (npm ci)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 # ---- a provider
@@ -162,9 +152,7 @@ def provider() -> Iterator[Provider]:
 @contextmanager
 def serve(workspace: Path, provider: Provider) -> Iterator[str]:
     """The app with a file of secrets that sends people to the provider."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     provider.redirect = f"{address}/oauth2callback"
     kept = workspace.with_suffix(".toml")
@@ -180,47 +168,8 @@ def serve(workspace: Path, provider: Provider) -> Iterator[str]:
         writers = ["Ada@Example.org"]
         """
     )
-    options = ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
-    options += ["--server.fileWatcherType=none", f"--secrets.files={kept}"]
-    environment = {**os.environ, "S2DASH_WORKSPACE": str(workspace), "NO_PROXY": "127.0.0.1"}
-    environment.pop("S2DASH_DATABASE", None)
-    log = workspace.with_suffix(".log")
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        until = time.monotonic() + 60
-        while not healthy(address):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
-    assert "Traceback" not in log.read_text("utf-8", "replace"), log.read_text("utf-8", "replace")
-
-
-def healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
+    with running_app.serve(workspace, port=port, options=(f"--secrets.files={kept}",)) as found:
+        yield found
 
 
 def labels(page: Any) -> None:
@@ -240,7 +189,7 @@ def sign_in(page: Any, who: str) -> None:
 
 
 def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
-    tmp_path: Path, provider: Provider, browser: Any
+    tmp_path: Path, provider: Provider, chromium: Any
 ) -> None:
     space = Workspace.open(tmp_path / "workspace")
     space.store.set_setting("dashboard.demo", "made before")
@@ -248,7 +197,7 @@ def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
     write_scene(scene, tmp_path / "stripes.tif")
     run = space.start(SceneRequest(str(tmp_path / "stripes.tif")), RunSettings(k=4, sample=10_000))
     with serve(tmp_path / "workspace", provider) as address:
-        page = browser.new_context(locale="en-US").new_page()
+        page = chromium.new_context(locale="en-US").new_page()
         page.goto(f"{address}/labels?run={run}")
         page.wait_for_selector("h5")
         page.get_by_text("To change something, sign in first").first.wait_for()
@@ -266,7 +215,7 @@ def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
         assert accept(page).is_disabled()
 
         for who in ("Ben Okri", "Mallory"):  # not listed; and an address that is, but that nobody verified
-            other = browser.new_context(locale="en-US").new_page()
+            other = chromium.new_context(locale="en-US").new_page()
             other.goto(address)
             sign_in(other, who)
             labels(other)

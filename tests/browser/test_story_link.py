@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from running_app import IN_A_BROWSER, serve
 
-from benchmarks.screenshots import IDLE, served
-from s2dash.dashboard.assets import find_assets
+from benchmarks.screenshots import IDLE
 from s2dash.export.scene import write_scene
 from s2dash.pipeline import RunSettings
 from s2dash.sources.request import SceneRequest
 from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGES = ("imagery", "clusters", "labels", "agreement", "compare", "runs", "story")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(not find_assets(ROOT / "static").local, reason="the map's files are not installed (npm ci)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +37,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 @pytest.fixture(scope="module")
 def address(runs: tuple[Path, list[str]]) -> Iterator[str]:
-    with served(runs[0], log=runs[0].with_suffix(".log")) as found:
+    with serve(runs[0]) as found:
         yield found
-    log = runs[0].with_suffix(".log").read_text("utf-8", "replace")
-    assert "Traceback" not in log, log
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def visit(chromium: Any, address: str, path: str = "", *, locale: str = "en-US", width: int = 1280) -> Any:

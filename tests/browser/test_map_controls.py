@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import threading
@@ -15,7 +16,10 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from PIL import Image
+from playwright.sync_api import expect
 from running_app import IN_A_BROWSER, serve
+from visitor import Visitor, eventually
 
 from s2dash.dashboard import publish
 from s2dash.dashboard.assets import find_assets
@@ -68,15 +72,13 @@ class Opened:
     def run(self, script: str) -> Any:
         return self.page.evaluate(f"() => {{ const map = {self.name}; {script} }}")
 
-    def colour(self, x: int, y: int) -> tuple[int, int, int]:
-        """What is seen at a place of the page."""
-        import io
+    def seen(self) -> np.ndarray:
+        """The colours of the page's pixels, shape (y, x, 3)."""
+        return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")).astype(int)
 
-        from PIL import Image
-
-        shot = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
-        red, green, blue = shot.getpixel((x, y))  # type: ignore[misc]
-        return red, green, blue
+    def shows(self, x: int, y: int, colour: tuple[int, int, int], *, but: int = 12) -> None:
+        """Until this colour is at a place of the page: pictures are decoded after the page is there."""
+        eventually(lambda: bool(np.abs(self.seen()[y, x] - colour).max() < but), page=self.page)
 
 
 def plain_layer(name: str, colour: str, *, imagery: bool = False, **options: Any) -> MapLayer:
@@ -84,53 +86,49 @@ def plain_layer(name: str, colour: str, *, imagery: bool = False, **options: Any
     return picture_layer(name, Picture(picture, GRID), imagery=imagery, **options)
 
 
-def near(seen: tuple[int, int, int], wanted: tuple[int, int, int]) -> bool:
-    return max(abs(a - b) for a, b in zip(seen, wanted, strict=True)) < 12
-
-
 def test_a_divider_shows_one_layer_on_each_side(chromium: Any, site: tuple[Path, str]) -> None:
     layers = [plain_layer("Red <b>one</b>", "#FF0000"), plain_layer("Blue", "#0000FF", shown=False)]
     opened = Opened(chromium, site, layers, remember_view="run")
     page = opened.page
-    assert page.locator(".s2-swipe").is_hidden()
+    expect(page.locator(".s2-swipe")).to_be_hidden()
     page.get_by_role("button", name="Compare two layers with a divider").click()
     divider = page.get_by_role("slider", name="Divider between")
-    assert divider.get_attribute("aria-valuenow") == "50"
+    expect(divider).to_have_attribute("aria-valuenow", "50")
     assert page.locator(".s2-choice select").first.evaluate("box => box.selectedOptions[0].text") == "Red <b>one</b>"
-    assert near(opened.colour(400, 200), (255, 0, 0))
-    assert near(opened.colour(520, 200), (0, 0, 255))
+    opened.shows(400, 200, (255, 0, 0))
+    opened.shows(520, 200, (0, 0, 255))
     # by mouse
     page.mouse.move(450, 200)
     page.mouse.down()
     page.mouse.move(600, 220, steps=5)
     page.mouse.up()
-    assert divider.get_attribute("aria-valuenow") == "67"
-    assert near(opened.colour(560, 200), (255, 0, 0))
-    assert near(opened.colour(640, 200), (0, 0, 255))
+    expect(divider).to_have_attribute("aria-valuenow", "67")
+    opened.shows(560, 200, (255, 0, 0))
+    opened.shows(640, 200, (0, 0, 255))
     # by keyboard, and the map stays where it was
     before = opened.run("return map.getCenter()")
     divider.focus()
     for _ in range(10):
         page.keyboard.press("ArrowLeft")
-    assert divider.get_attribute("aria-valuenow") == "47"
+    expect(divider).to_have_attribute("aria-valuenow", "47")
     assert opened.run("return map.getCenter()") == before
     # the cut stays where the divider is while the map moves below it
     opened.run("map.panBy([100, 30], { animate: false })")
-    assert near(opened.colour(400, 250), (255, 0, 0))
-    assert near(opened.colour(450, 250), (0, 0, 255))
+    opened.shows(400, 250, (255, 0, 0))
+    opened.shows(450, 250, (0, 0, 255))
     # the other way round
     page.locator(".s2-choice select").nth(0).select_option("1")
     page.locator(".s2-choice select").nth(1).select_option("0")
-    assert near(opened.colour(400, 250), (0, 0, 255))
-    assert near(opened.colour(450, 250), (255, 0, 0))
+    opened.shows(400, 250, (0, 0, 255))
+    opened.shows(450, 250, (255, 0, 0))
     # a map that is built anew keeps the divider
     page.reload()
     page.wait_for_selector(".s2-swipe:visible")
-    assert page.get_by_role("slider", name="Divider between").get_attribute("aria-valuenow") == "47"
+    expect(page.get_by_role("slider", name="Divider between")).to_have_attribute("aria-valuenow", "47")
     page.get_by_role("button", name="Stop comparing").click()
-    assert page.locator(".s2-swipe").is_hidden()
+    expect(page.locator(".s2-swipe")).to_be_hidden()
     assert opened.run("return [...document.querySelectorAll('.leaflet-pane')].every(pane => !pane.style.clipPath)")
-    assert near(opened.colour(600, 250), (255, 0, 0))  # blue was off before
+    opened.shows(600, 250, (255, 0, 0))  # blue was off before
     assert opened.trouble == []
 
 
@@ -141,8 +139,8 @@ def test_the_divider_follows_a_finger(chromium: Any, site: tuple[Path, str]) -> 
     for kind, x in (("touchStart", 450), ("touchMove", 380), ("touchMove", 300)):
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": 300}]})
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    assert opened.page.locator(".s2-swipe").get_attribute("aria-valuenow") == "33"
-    assert near(opened.colour(350, 200), (0, 0, 255))
+    expect(opened.page.locator(".s2-swipe")).to_have_attribute("aria-valuenow", "33")
+    opened.shows(350, 200, (0, 0, 255))
     assert opened.trouble == []
 
 
@@ -150,8 +148,8 @@ def test_imagery_goes_on_under_classes(chromium: Any, site: tuple[Path, str]) ->
     half = [plain_layer("Imagery", "#00FF00", imagery=True), plain_layer("Classes", "#FF0000", opacity=0.5)]
     opened = Opened(chromium, site, half)
     opened.page.get_by_role("button", name="Compare two layers with a divider").click()
-    assert near(opened.colour(400, 200), (0, 255, 0))
-    assert near(opened.colour(520, 200), (128, 127, 0))
+    opened.shows(400, 200, (0, 255, 0))
+    opened.shows(520, 200, (128, 127, 0))
     assert opened.trouble == []
 
 
@@ -170,38 +168,34 @@ def test_what_was_switched_or_dimmed_stays_so_when_the_map_is_built_anew(chromiu
     row("Red").locator("input").uncheck()
     row("Green").locator("xpath=following-sibling::input[1]").fill("40")
     for _ in range(2):
-        assert not row("Red").locator("input").is_checked()
-        assert not row("Blue").locator("input").is_checked()  # never touched: as the page gives it
-        assert row("Green").locator("xpath=following-sibling::input[1]").input_value() == "40"
-        red, green, blue = opened.colour(450, 300)
-        assert green > max(red, blue)
-        assert near((red, red, red), (blue, blue, blue))
-        assert min(red, blue) > 60
+        expect(row("Red").locator("input")).not_to_be_checked()
+        expect(row("Blue").locator("input")).not_to_be_checked()  # never touched: as the page gives it
+        expect(row("Green").locator("xpath=following-sibling::input[1]")).to_have_value("40")
+        opened.shows(450, 300, (133, 235, 133), but=30)
         page.reload()
         page.wait_for_selector(".leaflet-control-layers", state="attached")
     row("Blue").locator("input").check()
     page.reload()
     page.wait_for_selector(".leaflet-control-layers", state="attached")
-    assert near(opened.colour(450, 300), (0, 0, 255))
+    opened.shows(450, 300, (0, 0, 255))
     assert opened.trouble == []
 
 
 def test_a_base_map_that_cannot_be_reached_is_said_and_goes(chromium: Any, site: tuple[Path, str]) -> None:
     opened = Opened(chromium, site, [plain_layer("Red", "#FF0000")], base_map="OpenStreetMap")
     row = opened.page.locator(".leaflet-control-layers-overlays label", has_text="OpenStreetMap")
-    assert not row.locator("input").is_checked()
+    expect(row.locator("input")).not_to_be_checked()
     asked: list[str] = []
     opened.page.on("request", lambda request: asked.append(request.url))
     row.locator("input").check()
-    opened.page.get_by_role("status").wait_for()
-    assert "The base map needs the internet" in opened.page.get_by_role("status").inner_text()
+    expect(opened.page.get_by_role("status")).to_contain_text("The base map needs the internet")
     opened.page.wait_for_function("() => document.querySelectorAll('input[type=checkbox]:checked').length === 1")
-    assert not row.locator("input").is_checked()
-    assert opened.page.locator(".leaflet-tile").count() == 0
+    expect(row.locator("input")).not_to_be_checked()
+    expect(opened.page.locator(".leaflet-tile")).to_have_count(0)
     assert any("openstreetmap" in url for url in asked)
-    assert near(opened.colour(450, 300), (255, 0, 0))
+    opened.shows(450, 300, (255, 0, 0))
     opened.page.get_by_role("button", name="Close").click()
-    assert opened.page.get_by_role("status").count() == 0
+    expect(opened.page.get_by_role("status")).to_have_count(0)
     assert opened.trouble == []
 
 
@@ -221,14 +215,14 @@ def test_shapes_are_shown_and_edited(chromium: Any, site: tuple[Path, str]) -> N
     ]
     opened = Opened(chromium, site, [layer], shapes=shapes, draw=True)
     page = opened.page
-    assert page.locator("path.leaflet-interactive").count() == 3
+    expect(page.locator("path.leaflet-interactive")).to_have_count(3)
     page.locator("path.leaflet-interactive[stroke='#00FF00']").hover()
-    assert page.locator(".leaflet-tooltip").inner_text() == nasty
+    expect(page.locator(".leaflet-tooltip")).to_have_text(nasty)
     # what st_folium gets of an edit
     opened.run("window.seen = []; map.on('draw:edited draw:deleted', e => window.seen.push(e.layer.toGeoJSON()))")
     page.get_by_title("Edit what is drawn").click()
     corners = page.locator(".leaflet-edit-resize")
-    assert corners.count() == 4  # a rectangle stays one
+    expect(corners).to_have_count(4)  # a rectangle stays one
     box = corners.nth(2).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -244,7 +238,7 @@ def test_shapes_are_shown_and_edited(chromium: Any, site: tuple[Path, str]) -> N
     page.locator("path.leaflet-interactive[stroke='#FFFFFF'], path.leaflet-interactive[stroke='#fe57a1']").click()
     page.get_by_title("Save the changes").click()
     assert opened.run("return window.seen")[1] is None
-    assert page.locator("path.leaflet-interactive").count() == 2
+    expect(page.locator("path.leaflet-interactive")).to_have_count(2)
     assert opened.trouble == []
 
 
@@ -270,31 +264,24 @@ def test_a_large_map_fetches_pieces_only_where_it_is_zoomed_in(
     asked: list[str] = []
     opened.page.on("request", lambda request: asked.append(request.url.removeprefix(address)))
     opened.page.wait_for_function("() => document.querySelector('.leaflet-image-layer').complete")
-    assert opened.page.locator(".s2-piece").count() == 0
+    expect(opened.page.locator(".s2-piece")).to_have_count(0)
     place = [(a + b) / 2 for a, b in zip(*layer.bounds, strict=True)]
     opened.run(f"map.setView({json.dumps(place)}, 16, {{ animate: false }})")
     opened.page.wait_for_function(
         "() => document.querySelector('.leaflet-image-layer:not(.s2-piece)').style.visibility === 'hidden'"
     )
-    assert 1 <= opened.page.locator(".s2-piece").count() <= 4
+    assert 1 <= opened.page.locator(".s2-piece").count() <= 4  # all of them: the overview goes when they are there
     assert 1 <= len(asked) <= 4 < len(served)
-    import io
-
-    from PIL import Image
-
-    shot = np.asarray(Image.open(io.BytesIO(opened.page.screenshot())).convert("RGB")).astype(int)
-    blue = (np.abs(shot - [0, 0, 255]).max(axis=-1) < 12).sum()
+    blue = (np.abs(opened.seen() - [0, 0, 255]).max(axis=-1) < 12).sum()
     metres = 156543.03 * np.cos(np.radians(place[0])) / 2**16  # of a pixel of the screen
     assert blue == pytest.approx((10 / metres) ** 2, rel=0.5)
     opened.run("map.setZoom(10, { animate: false })")
     opened.page.wait_for_function("() => !document.querySelector('.s2-piece')")
-    assert opened.page.locator(".leaflet-image-layer").evaluate("image => image.style.visibility") == ""
+    expect(opened.page.locator(".leaflet-image-layer")).to_have_css("visibility", "visible")
     assert opened.trouble == []
 
 
 def test_a_click_shows_the_pixel_and_the_divider_stays(chromium: Any, tmp_path: Path) -> None:
-    from test_ways import Visitor
-
     from s2dash.export.scene import write_scene
     from s2dash.pipeline import RunSettings
     from s2dash.sources.request import SceneRequest
@@ -313,11 +300,9 @@ def test_a_click_shows_the_pixel_and_the_divider_stays(chromium: Any, tmp_path: 
         ada.go("clusters")
         frame = ada.map()
         frame.get_by_role("button", name="Compare two layers with a divider").click()
-        frame.wait_for_selector(".s2-swipe:visible")
-        box = ada.page.locator("iframe[title*=folium]").bounding_box()
-        ada.page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5)
+        frame.locator(".s2-swipe:visible").wait_for()
+        ada.page.mouse.click(*ada.on_the_map(0.4, 0.5))
         ada.page.get_by_text("At this place").wait_for()
-        ada.idle()
-        assert "Median of cluster" in ada.page.inner_text("[data-testid=stMain]")
-        assert frame.locator(".s2-swipe").is_visible()  # the map was not built anew
+        expect(ada.main).to_contain_text("Median of cluster")
+        expect(frame.locator(".s2-swipe")).to_be_visible()  # the map was not built anew
         context.close()

@@ -20,6 +20,7 @@ import pytest
 import running_app
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from playwright.sync_api import expect
 from running_app import IN_A_BROWSER
 
 from benchmarks.screenshots import free_port
@@ -201,7 +202,7 @@ def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
         page.goto(f"{address}/labels?run={run}")
         page.wait_for_selector("h5")
         page.get_by_text("To change something, sign in first").first.wait_for()
-        assert accept(page).is_disabled()
+        expect(accept(page)).to_be_disabled()
 
         sign_in(page, "Ada Lovelace")
         labels(page)
@@ -212,7 +213,7 @@ def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
         page.get_by_test_id("stSidebar").get_by_role("button", name="Sign out").click()
         page.get_by_test_id("stSidebar").get_by_role("button", name="Sign in").wait_for(timeout=30_000)
         labels(page)
-        assert accept(page).is_disabled()
+        expect(accept(page)).to_be_disabled()
 
         for who in ("Ben Okri", "Mallory"):  # not listed; and an address that is, but that nobody verified
             other = chromium.new_context(locale="en-US").new_page()
@@ -220,6 +221,6 @@ def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
             sign_in(other, who)
             labels(other)
             other.get_by_text("your address is not among those who may change it").first.wait_for()
-            assert accept(other).is_disabled()
+            expect(accept(other)).to_be_disabled()
         assert len(space.store.events(run)) == 1
     space.store.close()

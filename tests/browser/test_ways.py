@@ -5,145 +5,21 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from running_app import IN_A_BROWSER, serve
+from visitor import Visitor, nothing_hangs_over_the_edge
 
 from s2dash.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "test-report"
 PAGES = ("Area & imagery", "Clusters", "Labels", "Agreement", "Compare", "Runs", "Story")
-IDLE = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
 
 pytestmark = IN_A_BROWSER
-
-
-# ---- server and browser
-
-
-@dataclass
-class Visitor:
-    """A person with a browser of their own."""
-
-    page: Any
-    address: str
-    trouble: list[str] = field(default_factory=list)
-
-    def go(self, path: str = "", *, wait: bool = True) -> None:
-        self.page.goto(f"{self.address}/{path}", wait_until="commit")
-        if wait:
-            self.page.wait_for_selector("h1")
-            self.idle()
-
-    def idle(self) -> None:
-        """Until the server has nothing more to say."""
-        self.page.wait_for_timeout(150)
-        self.page.wait_for_function(IDLE)
-
-    def turn(self, title: str) -> None:
-        self.page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
-        self.page.wait_for_selector(f"h1:has-text('{title}')")
-        self.idle()
-        assert self.page.title() == f"{title} · s2dash"
-
-    def choose(self, label: str, option: str) -> None:
-        """Open a list, type what is wanted, as its box allows, and take it.
-
-        A list far down holds in the page only what can be seen of it, and a page redrawn at that moment closes it:
-        a person would open it again.
-        """
-        from playwright.sync_api import TimeoutError as Late
-
-        box = self.page.get_by_label(label, exact=True).first
-        wanted = self.page.get_by_role("option", name=option, exact=True)
-        for _ in range(4):
-            box.click()
-            box.press_sequentially(option)
-            try:
-                wanted.click(timeout=5_000)
-            except Late:
-                self.page.keyboard.press("Escape")
-                continue
-            self.idle()
-            return
-        pytest.fail(f"{label!r} never offered {option!r}")
-
-    def press(self, button: str) -> None:
-        self.page.get_by_role("button", name=button, exact=True).first.click()
-        self.idle()
-
-    def run(self) -> str:
-        """The run in the address."""
-        found = re.search(r"[?&]run=([^&]+)", self.page.url)
-        assert found, self.page.url
-        return found[1]
-
-    def map(self) -> Any:
-        """The frame of the map, once its pictures are loaded and it has a size."""
-        self.page.wait_for_selector("iframe[title*=folium]")
-        element = self.page.query_selector("iframe[title*=folium]")
-        frame = element.content_frame()
-        frame.wait_for_function(
-            """() => {
-                const pictures = [...document.querySelectorAll('img.leaflet-image-layer')];
-                return pictures.length && pictures.every(image => image.complete && image.naturalWidth > 50
-                    && image.getBoundingClientRect().width > 50);
-            }"""
-        )
-        box = frame.query_selector(".leaflet-container").bounding_box()
-        assert box["width"] > 300
-        assert box["height"] > 300
-        return frame
-
-    def layers(self) -> list[str]:
-        return [text.strip() for text in self.map().locator(".leaflet-control-layers-overlays label").all_inner_texts()]
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Visitor]]:
-    """Opens browsers that reach only the app, and sees that they had no trouble."""
-    visitors: list[Visitor] = []
-
-    def arrive(address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Visitor:
-        scheme = "dark" if dark else "light"
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        page = context.new_page()
-        visitor = Visitor(page, address)
-        context.route(lambda url: not url.startswith(address), lambda route: route.abort())
-        local = (address, "data:", "blob:")
-        page.on("request", lambda r: r.url.startswith(local) or visitor.trouble.append(f"left the machine: {r.url}"))
-        page.on("pageerror", lambda error: visitor.trouble.append(f"script error: {error}"))
-        visitors.append(visitor)
-        return visitor
-
-    yield arrive
-    for visitor in visitors:
-        errors = visitor.page.locator("[data-testid=stException]").count()
-        visitor.page.context.close()
-        assert errors == 0
-        assert visitor.trouble == []
-
-
-@pytest.fixture(scope="module")
-def demo_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with the demo in it."""
-    folder = tmp_path_factory.mktemp("demo") / "workspace"
-    space = Workspace.open(folder)
-    space.ensure_demo()
-    space.store.close()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def demo(demo_workspace: Path) -> Iterator[str]:
-    """A server with the demo."""
-    with serve(demo_workspace) as address:
-        yield address
 
 
 def note(**measured: float) -> None:
@@ -166,19 +42,19 @@ def test_from_the_first_start_to_a_corrected_map_and_back(tmp_path: Path, visit:
         ben.go(wait=False)
         ada.page.get_by_text("The first map is being made").first.wait_for()
         ben.page.get_by_role("button", name="Stop").wait_for()
-        ada.page.get_by_test_id("stMetric").first.wait_for(timeout=120_000)
+        ada.metrics.first.wait_for(timeout=120_000)
         note(first_start_s=time.monotonic() - begun)
-        assert {"True colour", "Masked"} <= set(ada.layers())
-        assert "simulated" in ada.page.inner_text("[data-testid=stMain]")
-        ben.page.get_by_test_id("stMetric").first.wait_for(timeout=120_000)
+        ada.shows_layers(lambda names: {"True colour", "Masked"} <= set(names))
+        expect(ada.main).to_contain_text("simulated")
+        ben.metrics.first.wait_for(timeout=120_000)
         first = ada.run()
-        assert ben.run() == first
+        ben.leads_to(first)
         store = Workspace.open(tmp_path / "workspace").store
         assert [(record.id, record.status) for record in store.runs()] == [(first, "finished")]
 
         # Another K.
         ada.turn("Clusters")
-        assert ada.layers()[:2] == ["Clusters", "True colour"]
+        ada.shows_layers(lambda names: names[:2] == ["Clusters", "True colour"])
         slider = ada.page.get_by_role("slider", name="Clusters (K)")
         slider.focus()
         before = int(slider.input_value())
@@ -192,9 +68,9 @@ def test_from_the_first_start_to_a_corrected_map_and_back(tmp_path: Path, visit:
         second = ada.run()
         assert [record.id for record in store.runs()] == [second, first]
         assert store.run(second).settings["k"] == before - 4
-        assert f"K = {before - 4}" in ada.page.inner_text("[data-testid=stSidebar]")
-        assert ada.page.get_by_role("slider", name="Clusters (K)").input_value() == str(before - 4)
-        assert len(ada.map().locator(".s2-row").all()) == before - 4
+        expect(ada.page.get_by_test_id("stSidebar")).to_contain_text(f"K = {before - 4}")
+        expect(ada.page.get_by_role("slider", name="Clusters (K)")).to_have_value(str(before - 4))
+        ada.has_rows(before - 4)
 
         # A person corrects a label; it is there after a reload, and can be taken back.
         ada.turn("Labels")
@@ -207,7 +83,7 @@ def test_from_the_first_start_to_a_corrected_map_and_back(tmp_path: Path, visit:
         ada.map().locator(".s2-legend:has-text('Mangroves')").wait_for()  # the map is drawn last
         ada.page.reload()
         ada.page.wait_for_selector("h5:has-text('1 · Mangroves')")
-        assert ada.run() == second
+        ada.leads_to(second)
         ada.idle()
         ada.press("Undo")
         ada.page.wait_for_selector(f"h5:has-text('{name}')")
@@ -215,55 +91,52 @@ def test_from_the_first_start_to_a_corrected_map_and_back(tmp_path: Path, visit:
 
         # The figures are there, and so is the first run, as it was.
         ada.turn("Agreement")
-        assert ada.page.get_by_test_id("stMetric").count() == 4
-        assert re.search(r"0\.\d{3}\s+ceiling 0\.\d{3}", ada.page.get_by_test_id("stMetric").first.inner_text())
-        assert {"Disagreement", "Land cover", "Reference: Simulated truth"} <= set(ada.layers())
+        expect(ada.metrics).to_have_count(4)
+        expect(ada.metrics.first).to_contain_text(re.compile(r"0\.\d{3}\s*ceiling 0\.\d{3}"))
+        ada.shows_layers(lambda names: {"Disagreement", "Land cover", "Reference: Simulated truth"} <= set(names))
         ada.turn("Runs")
-        main = ada.page.get_by_test_id("stMain")
-        main.get_by_role("link", name="Open", exact=True).last.click()
+        ada.main.get_by_role("link", name="Open", exact=True).last.click()
         ada.page.wait_for_selector("h1:has-text('Clusters')")
-        ada.idle()
-        assert ada.run() == first
-        assert len(ada.map().locator(".s2-row").all()) == before
+        ada.leads_to(first)
+        ada.has_rows(before)
 
         # The way back in the browser leads back.
         ada.page.go_back()
         ada.page.wait_for_selector("h1:has-text('Runs')")
-        ada.idle()
-        assert ada.run() == second
+        ada.leads_to(second)
         store.close()
 
 
 def test_what_cannot_be_opened_is_said_and_the_scene_stays(demo: str, visit: Callable[..., Visitor]) -> None:
     ada = visit(demo)
     ada.go()
-    before = ada.layers()
+    ada.shows_layers(lambda names: "True colour" in names)
     place = ada.page.get_by_label("File or folder", exact=True)
     place.fill("/nowhere/scene.tif")
     place.press("Enter")
     ada.idle()
     ada.press("Open scene")
     ada.page.get_by_text("There is no file or folder /nowhere/scene.tif").wait_for()
-    assert ada.layers() == before
-    assert place.input_value() == "/nowhere/scene.tif"
+    ada.shows_layers(lambda names: "True colour" in names)
+    expect(place).to_have_value("/nowhere/scene.tif")
 
 
 def test_what_one_decides_the_other_sees(demo: str, visit: Callable[..., Visitor]) -> None:
     ada, ben = visit(demo), visit(demo)
     ada.go("labels")
     ben.go("labels")
-    every = """() => document.querySelectorAll('input[aria-label="Why (optional)"]').length === 8"""
-    ben.page.wait_for_function(every)  # on a busy machine the last ones come late, and the second is another one
-    ben.page.get_by_label("Why (optional)").nth(1).fill("half a thou")
+    reasons = ben.page.get_by_label("Why (optional)")
+    expect(reasons).to_have_count(8)  # on a busy machine the last ones come late, and the second is another one
+    reasons.nth(1).fill("half a thou")
     ada.page.get_by_label("Your name, for the history").fill("Ada")
     ada.page.keyboard.press("Enter")
     ada.idle()
     ada.choose("Class", "Moss and lichen")
     ada.press("Set class")
     ben.page.wait_for_selector("h5:has-text('1 · Moss and lichen')", timeout=20_000)  # with no click of his
-    assert "Set by Ada" in ben.page.inner_text("[data-testid=stMain]")
-    ben.page.wait_for_function(every)
-    assert ben.page.get_by_label("Why (optional)").nth(1).input_value() == "half a thou"
+    expect(ben.main).to_contain_text("Set by Ada")
+    expect(reasons).to_have_count(8)
+    expect(reasons.nth(1)).to_have_value("half a thou")
     ben.press("Undo")
     ada.page.wait_for_selector("h5:has-text('1 · Moss and lichen')", state="detached", timeout=20_000)
 
@@ -271,20 +144,20 @@ def test_what_one_decides_the_other_sees(demo: str, visit: Callable[..., Visitor
 def test_the_map_stays_where_the_person_moved_it(demo: str, visit: Callable[..., Visitor]) -> None:
     ada = visit(demo)
     ada.go("labels")
-    frame = ada.map()
-    scale = frame.locator(".leaflet-control-scale-line")
+    scale = ada.map().locator(".leaflet-control-scale-line")
     before = scale.inner_text()
     for _ in range(3):
-        frame.click(".leaflet-control-zoom-in")
+        ada.map().locator(".leaflet-control-zoom-in").click()
         ada.page.wait_for_timeout(350)
+    expect(ada.map().locator(".leaflet-zoom-anim")).to_have_count(0)
+    expect(scale).not_to_have_text(before)
     moved = scale.inner_text()
-    assert moved != before
     ada.choose("Class", "Shrubland")  # a rerun with the same map
-    assert ada.map().locator(".leaflet-control-scale-line").inner_text() == moved
+    expect(ada.map().locator(".leaflet-control-scale-line")).to_have_text(moved)
     ada.press("Set class")  # a rerun with another map
     ada.page.wait_for_selector("h5:has-text('1 · Shrubland')")
-    ada.idle()
-    assert ada.map().locator(".leaflet-control-scale-line").inner_text() == moved
+    ada.map().locator(".s2-legend:has-text('Shrubland')").wait_for()
+    expect(ada.map().locator(".leaflet-control-scale-line")).to_have_text(moved)
     ada.press("Undo")
     ada.page.wait_for_selector("h5:has-text('1 · Shrubland')", state="detached")
 
@@ -299,8 +172,8 @@ def test_a_link_to_a_page_works_on_a_server_nobody_has_visited(
         ada = visit(address)
         ada.go(f"labels?run={run}")
         ada.page.wait_for_selector("h5")
-        assert ada.run() == run
-        assert ada.page.title() == "Labels · s2dash"
+        ada.leads_to(run)
+        expect(ada.page).to_have_title("Labels · s2dash")
         ada.map()  # the server must not stop while the map's scripts are on their way
 
 
@@ -322,7 +195,7 @@ def test_clusters_are_merged_and_it_is_taken_back(demo_workspace: Path, visit: C
         ada.page.get_by_role("button", name="Merge", exact=True).click()  # at the first click, whatever has the focus
         ada.page.get_by_text("Undo: Merged clusters 1 and 3").first.wait_for(timeout=60_000)
         ada.idle()
-        assert len(ada.map().locator(".s2-row").all()) == len(before) - 1
+        ada.has_rows(len(before) - 1)
         assert sorted(space.open_run(run).cards) == [*(n for n in before if n not in (1, 3)), len(before) + 1]
         ada.press("Undo")
         ada.page.get_by_text("Redo: Merged clusters 1 and 3").first.wait_for(timeout=60_000)
@@ -330,20 +203,26 @@ def test_clusters_are_merged_and_it_is_taken_back(demo_workspace: Path, visit: C
     space.store.close()
 
 
+def km2(text: str) -> float:
+    """The square kilometres in a text."""
+    return float(re.search(r"([\d.]+) km²", text)[1])  # type: ignore[index]
+
+
 def test_an_area_is_drawn_kept_and_used(demo: str, visit: Callable[..., Visitor]) -> None:
     ada = visit(demo)
     ada.go()
-    whole = ada.page.get_by_test_id("stMetric").nth(1).inner_text()
+    size = ada.metrics.nth(1)
+    expect(size).to_contain_text("km²")
+    whole = km2(size.inner_text())
     ada.map().locator(".leaflet-draw-draw-rectangle").click()
-    box = ada.page.query_selector("iframe[title*=folium]").bounding_box()
-    left, top = box["x"] + 0.3 * box["width"], box["y"] + 0.55 * box["height"]
+    left, top = ada.on_the_map(0.3, 0.55)
     ada.page.mouse.move(left, top)
     ada.page.mouse.down()
     for step in range(1, 11):  # as slowly as a hand: Leaflet.draw overlooks jumps
         ada.page.mouse.move(left + 14 * step, top + 9 * step)
         ada.page.wait_for_timeout(30)
     ada.page.mouse.up()
-    main = ada.page.get_by_test_id("stMain")
+    main = ada.main
     main.get_by_text("Area, km²").wait_for()
     ada.idle()
     # It is still chosen on another page and after a reload in the middle of it all.
@@ -356,16 +235,10 @@ def test_an_area_is_drawn_kept_and_used(demo: str, visit: Callable[..., Visitor]
     ada.idle()
     use.click()
     main.get_by_text("Everything outside is left out").wait_for(timeout=60_000)
-    ada.idle()
-    part = ada.page.get_by_test_id("stMetric").nth(1).inner_text()
-
-    def km2(text: str) -> float:
-        return float(re.search(r"([\d.]+) km²", text)[1])  # type: ignore[index]
-
-    assert 0.02 * km2(whole) < km2(part) < 0.5 * km2(whole)
+    expect(size).not_to_contain_text(f"{whole:g} km²")
+    assert 0.02 * whole < km2(size.inner_text()) < 0.5 * whole
     ada.press("Whole scene")
-    main.get_by_text("the whole scene").first.wait_for(timeout=60_000)
-    ada.idle()
+    expect(size).to_contain_text(f"{whole:g} km²", timeout=60_000)
 
 
 def test_a_map_is_written_into_a_folder(demo: str, visit: Callable[..., Visitor], tmp_path: Path) -> None:
@@ -373,8 +246,7 @@ def test_a_map_is_written_into_a_folder(demo: str, visit: Callable[..., Visitor]
 
     ada = visit(demo)
     ada.go("runs")
-    main = ada.page.get_by_test_id("stMain")
-    main.get_by_role("button", name="More").first.click()
+    ada.main.get_by_role("button", name="More").first.click()
     folder = ada.page.get_by_label("Folder for the maps and tables", exact=True).first
     folder.fill(str(tmp_path / "maps"))
     folder.press("Enter")
@@ -393,24 +265,18 @@ def test_every_page_is_seen(demo: str, visit: Callable[..., Visitor], scheme: st
     ada.go()
     for title in PAGES:
         ada.turn(title)
-        main = ada.page.locator("[data-testid=stMain]")
         if title not in {"Compare", "Runs", "Story"}:
             # The map has the colours of the page around it.
-            paper = ada.map().evaluate(
-                "() => getComputedStyle(document.querySelector('.leaflet-bar a')).backgroundColor"
-            )
-            around = ada.page.evaluate(
-                "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
-            )
-            assert paper == around
-        width, inner = main.evaluate("element => [element.clientWidth, element.scrollWidth]")
-        assert inner <= width  # nothing hangs over the edge
+            colour = "element => getComputedStyle(element).backgroundColor"
+            around = ada.page.get_by_test_id("stApp").evaluate(colour)
+            expect(ada.map().locator(".leaflet-bar a").first).to_have_css("background-color", around)
+        nothing_hangs_over_the_edge(ada.page)
         ada.page.wait_for_timeout(600)  # bars and charts glide into place
         name = f"{title.split()[0].lower()}-{scheme}"
         ada.page.screenshot(path=REPORT / f"{name}.png")
         if scheme == "dark":
             continue
-        height = int(main.evaluate("element => element.scrollHeight"))
+        height = int(ada.main.evaluate("element => element.scrollHeight"))
         ada.page.set_viewport_size({"width": 1440, "height": min(max(height, 900), 4000)})
         ada.page.wait_for_timeout(900)
         ada.page.screenshot(path=REPORT / f"{name}-full.png")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,6 @@ __all__ = [
     "ReferenceSettings",
     "RunResult",
     "RunSettings",
-    "cluster_quality",
     "peak_memory_mib",
     "run_chain",
     "versions",
@@ -242,7 +241,7 @@ def run_chain(
     with _timed(timings, "cards"):
         cards = build_cards(clusters, scene, seed=settings.seed, progress=Stage(watch, 0.75, 0.82))
     with _timed(timings, "quality"):
-        quality = cluster_quality(
+        quality = measure_quality(
             clusters, scene, cards=cards, features=features, seed=settings.seed, progress=Stage(watch, 0.82, 0.87)
         )
     with _timed(timings, "annotation"):
@@ -289,22 +288,6 @@ def run_chain(
     return result
 
 
-def cluster_quality(
-    clusters: ClusterMap,
-    scene: Scene,
-    *,
-    cards: Mapping[int, ClusterCard],
-    features: FeatureStack,
-    seed: int,
-    progress: Progress | None = None,
-) -> ClusterQuality:
-    """How good the clusters of a run are, in the features they were made of: see `measure_quality`."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):  # its many small fits would only wait for each other on several threads
-        return measure_quality(clusters, scene, cards=cards, features=features, seed=seed, progress=progress)
-
-
 def _products(
     features: FeatureStack, clusters: ClusterMap, *, progress: Progress
 ) -> tuple[dict[str, FloatArray], list[str]]:
@@ -321,6 +304,11 @@ def _products(
 
 def versions() -> dict[str, str]:
     """Versions of what decides the result."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for package in ("numpy", "scikit-learn", "scikit-image", "torch", "rasterio", "spyndex", "odc-geo"):
         found[package] = metadata.version(package)

@@ -24,10 +24,11 @@ from s2dash.annotation.replies import AnswerBook
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel
 from s2dash.clustering.edits import ClusterEdit, apply_edit
+from s2dash.clustering.quality import measure_quality
 from s2dash.errors import AnnotationError, EditError
 from s2dash.features import FeatureStack, Standardiser
 from s2dash.grid import slices, strips
-from s2dash.pipeline import RunResult, cluster_quality
+from s2dash.pipeline import RunResult
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.scene import Scene
 
@@ -70,7 +71,7 @@ def edit_state(
     clusters = replace(clusters, settings=result.clusters.settings)  # of the fit: the edits have a record of their own
     cards = _cards(result, scene, clusters, changed, progress=Stage(watch, 0.3, 0.5))
     answers, notes = _answers(result, scene, clusters, cards, book=book, progress=Stage(watch, 0.5, 0.6))
-    quality = cluster_quality(
+    quality = measure_quality(
         clusters, scene, cards=cards, features=features, seed=result.settings.seed, progress=Stage(watch, 0.6, 1.0)
     )
     gone = [number for number in sorted(set(result.cards) - set(cards)) if number not in made.clusters]

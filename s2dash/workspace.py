@@ -8,12 +8,13 @@ from pathlib import Path
 from s2dash.annotation.keys import Keys
 from s2dash.asked_runs import AskedRuns
 from s2dash.clustering import method_entry
+from s2dash.clustering.quality import measure_quality
 from s2dash.demo import DEMO_PROJECT, DEMO_SETTINGS, DEMO_TITLE, make_demo_scene
 from s2dash.errors import Cancelled, S2DashError
 from s2dash.export.folder import output_folder
 from s2dash.export.run_files import MODEL, RUN_FILES, earlier_files, write_run
 from s2dash.kept_runs import person, summary
-from s2dash.pipeline import ReferenceSettings, RunSettings, cluster_quality, run_chain
+from s2dash.pipeline import ReferenceSettings, RunSettings, run_chain
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.run_edits import run_features
 from s2dash.schemes import load_scheme
@@ -133,7 +134,7 @@ class Workspace(AskedRuns):
         watch.report(0.0, "Opening the run")
         result = self.open_run(run_id)
         scene = self.scene(run_id)
-        found = cluster_quality(
+        found = measure_quality(
             result.clusters,
             scene,
             cards=result.cards,

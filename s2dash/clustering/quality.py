@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from s2dash.clustering.cluster_sample import LEAST_EACH, draw_clusters
 from s2dash.clustering.model import ClusterMap
@@ -186,6 +187,19 @@ def measure_quality(
             "The clusters do not lie on the grid of this scene; open the scene they were made from."
         )
     watch = progress or Silent()
+    with threadpool_limits(limits=1):  # its many small fits would only wait for each other on several threads
+        return _measured(clusters, scene, cards, features, seed, sample, watch)
+
+
+def _measured(
+    clusters: ClusterMap,
+    scene: Scene,
+    cards: Mapping[int, Measured] | None,
+    features: FeatureStack | None,
+    seed: int,
+    sample: int,
+    watch: Progress,
+) -> ClusterQuality:
     counts = clusters.counts()
     patches = np.bincount(find_patches(clusters.labels, progress=Stage(watch, 0.0, 0.2)).cluster, minlength=256)
     sides = count_adjacencies(clusters.labels, progress=Stage(watch, 0.2, 0.3))
@@ -250,7 +264,6 @@ def _silhouettes(samples: Sequence[FloatArray], seed: int) -> list[float | None]
     """Mean silhouette of each cluster, on as many of the pixels as `SILHOUETTE_PIXELS` allows each."""
     from sklearn import config_context
     from sklearn.metrics import silhouette_samples
-    from threadpoolctl import threadpool_limits
 
     most = max(SILHOUETTE_PIXELS // max(len(samples), 1), LEAST_EACH)
     rng = np.random.default_rng([seed, 8])
@@ -260,7 +273,7 @@ def _silhouettes(samples: Sequence[FloatArray], seed: int) -> list[float | None]
     if sum(size > 0 for size in sizes) < 2 or max(sizes) < 2:  # nothing to compare with, or single pixels only
         return found
     owner = np.repeat(np.arange(len(few)), sizes)
-    with config_context(working_memory=64), threadpool_limits(limits=1):
+    with config_context(working_memory=64):
         scores = silhouette_samples(np.concatenate(few), owner)
     return [float(scores[owner == index].mean()) if size else None for index, size in enumerate(sizes)]
 

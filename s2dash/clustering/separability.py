@@ -148,12 +148,11 @@ def _fit_two(column: FloatArray) -> Any:
     """Two normal distributions, the likeliest of three starts: equal halves, or a quarter on either side."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
-    from threadpoolctl import threadpool_limits
 
     if len(column) > _QUANTILES:
         column = np.quantile(column, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)[:, None]
     fits = []
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred steps tell whether there is a valley
         for places in ((25, 75), (12, 62), (38, 88)):
             mixture = GaussianMixture(

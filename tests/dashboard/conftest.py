@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from app_pages import make_run
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 
+from s2dash.export.scene import write_scene
+from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
 
@@ -35,6 +38,19 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace
     yield space
     st.cache_resource.clear()
     space.store.close()
+
+
+@pytest.fixture
+def scene_file(tmp_path: Path) -> Path:
+    """A small scene of four stripes."""
+    write_scene(make_patchwork(side=48)[0], tmp_path / "stripes.tif")
+    return tmp_path / "stripes.tif"
+
+
+@pytest.fixture
+def run(space: Workspace, scene_file: Path) -> str:
+    """A finished run of it, compared with nothing."""
+    return make_run(space, scene_file)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+from app_pages import make_run, opened, wait_for
+from app_pages import texts as said
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -27,11 +29,9 @@ from s2dash.dashboard.agreement_words import cautions, class_names
 from s2dash.dashboard.fine_image import fine_codes
 from s2dash.dashboard.language import speak, t, texts
 from s2dash.export.cog import write_class_cog
-from s2dash.export.scene import write_scene
-from s2dash.pipeline import ReferenceSettings, RunSettings
+from s2dash.pipeline import ReferenceSettings
 from s2dash.reference import Reference
 from s2dash.schemes import load_scheme
-from s2dash.sources.request import SceneRequest
 from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
@@ -52,10 +52,9 @@ def reference_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bare(space: Workspace, tmp_path: Path) -> str:
+def bare(space: Workspace, scene_file: Path) -> str:
     """A run that was compared with nothing."""
-    write_scene(make_patchwork(side=48)[0], tmp_path / "stripes.tif")
-    return space.start(SceneRequest(str(tmp_path / "stripes.tif")), RunSettings(k=4, sample=10_000))
+    return make_run(space, scene_file)
 
 
 @pytest.fixture
@@ -70,43 +69,18 @@ def run(space: Workspace, bare: str, reference_file: Path) -> str:
     return bare
 
 
-def opened(session: dict[str, Any] | None = None, **query: str) -> AppTest:
-    """The page, by its own address."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    for key, kept in (session or {}).items():
-        app.session_state[key] = kept
-    app.switch_page("pages/agreement.py").run()
-    assert not app.exception
-    return app
-
-
-def said(app: AppTest) -> str:
-    elements = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown, *app.title, *app.subheader]
-    return "\n".join(str(element.value) for element in elements).replace("\\", "")
-
-
 def charts(app: AppTest) -> list[dict[str, Any]]:
     return [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
 
 
-def wait_for(app: AppTest, done: Any) -> None:
-    until = time.monotonic() + 60
-    while not done(app):
-        assert time.monotonic() < until, said(app)
-        time.sleep(0.1)
-        app.run()
-
-
 def test_empty_the_page_says_what_to_do(space):
-    app = opened()
+    app = opened("agreement")
     assert "There is no finished map yet" in said(app)
     assert not app.get("plotly_chart")
 
 
 def test_a_map_without_a_reference_offers_the_comparison(space, bare):
-    app = opened()
+    app = opened("agreement")
     assert "has not been compared with a reference yet" in said(app)
     assert app.button(key="compare").disabled
     app.text_input(key="ref_path").set_value("/somewhere/map.tif").run()
@@ -125,7 +99,7 @@ def test_while_a_comparison_runs_no_second_one_can_be_begun(space, bare, referen
         return original(self, run, reference, progress=progress)
 
     monkeypatch.setattr(Workspace, "compare_with", slow)
-    app = opened()
+    app = opened("agreement")
     app.text_input(key="ref_path").set_value(str(reference_file)).run()
     app.button(key="compare").click().run()
     assert app.button(key="compare").disabled
@@ -137,7 +111,7 @@ def test_while_a_comparison_runs_no_second_one_can_be_begun(space, bare, referen
 
 def test_trouble_with_the_reference_is_said_in_words(space, bare, tmp_path):
     (tmp_path / "text.tif").write_text("no raster")
-    app = opened()
+    app = opened("agreement")
     app.text_input(key="ref_path").set_value(str(tmp_path / "text.tif")).run()
     app.button(key="compare").click().run()
     wait_for(app, lambda app: bool(app.error))
@@ -150,7 +124,7 @@ def test_trouble_with_the_reference_is_said_in_words(space, bare, tmp_path):
 
 
 def test_ready_the_page_names_both_years_and_shows_every_chart(space, run):
-    app = opened()
+    app = opened("agreement")
     assert not app.error
     assert not app.warning
     words = said(app)
@@ -171,7 +145,7 @@ def test_a_confusion_from_the_list_is_shown_alone_with_its_clusters(space, run, 
         return original(layers, **about)
 
     monkeypatch.setattr(state, "show_map", seen)
-    app = opened()
+    app = opened("agreement")
     assert [layer.name for layer in shown[-1]["layers"]][-1] == "Disagreement"
     box = app.selectbox(key=f"pair {run}")
     result = space.open_run(run)
@@ -191,7 +165,7 @@ def test_a_confusion_from_the_list_is_shown_alone_with_its_clusters(space, run, 
 
 
 def test_a_confusion_that_has_gone_is_forgotten(space, run):
-    app = opened()
+    app = opened("agreement")
     app.selectbox(key=f"pair {run}").set_value("255-80").run()
     result = space.open_run(run)
     unnamed = next(cluster for cluster, entry in result.legend.entries.items() if entry.code is None)
@@ -223,7 +197,7 @@ def test_a_click_on_a_cell_picks_its_pair(space, run, monkeypatch):
 
 
 def test_ground_that_agrees_can_be_shown_too(space, run):
-    app = opened({f"pair {run}": "10-10"})
+    app = opened("agreement", session={f"pair {run}": "10-10"})
     assert app.selectbox(key=f"pair {run}").value == "10-10"
     assert "Both Tree cover" in "".join(app.selectbox(key=f"pair {run}").options)
 
@@ -249,7 +223,7 @@ def test_the_layer_of_a_confusion_holds_its_pixels_and_no_others(space, run):
 
 
 def test_every_chart_can_be_kept_as_a_picture_and_as_numbers(space, run):
-    app = opened()
+    app = opened("agreement")
     names = ["ceiling", "confusion", "classes", "areas", "agreement-by-cluster", "agreement-by-vote"]
     options = [json.loads(one.proto.config)["toImageButtonOptions"] for one in app.get("plotly_chart")]
     assert [one["filename"] for one in options] == names
@@ -273,7 +247,7 @@ def test_csv_is_read_back_as_it_was_and_runs_nothing():
 
 
 def test_areas_are_estimated_from_a_sample_of_the_size_asked_for(space, run):
-    app = opened()
+    app = opened("agreement")
     first = next(words for words in (caption.value for caption in app.caption) if "drawn at random" in words)
     assert "500 pixels" in first
     app.number_input(key="area_sample").set_value(200).run()
@@ -285,7 +259,7 @@ def test_areas_are_estimated_from_a_sample_of_the_size_asked_for(space, run):
 
 
 def test_the_page_speaks_ukrainian(space, run):
-    app = opened(lang="uk")
+    app = opened("agreement", lang="uk")
     assert [title.value for title in app.title] == ["Узгодженість"]
     words = said(app)
     assert "Які площі класів" in words
@@ -296,7 +270,7 @@ def test_the_page_speaks_ukrainian(space, run):
 
 
 def test_nothing_is_computed_again_where_nothing_changed(space, run, monkeypatch):
-    app = opened()
+    app = opened("agreement")
 
     def never(*arguments: Any, **options: Any) -> None:
         raise AssertionError("computed again")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from app_pages import make_run, opened, press, texts, wait_for
 
 from s2dash.annotation.answer import Answer
 from s2dash.dashboard.labels import answer_line, unread_terms, who
 from s2dash.dashboard.vote_tables import compliance_rows, concord_line, matrix_rows, round_line
-from s2dash.export.scene import write_scene
-from s2dash.pipeline import RunSettings
-from s2dash.sources.request import SceneRequest
-from s2dash.testing import make_patchwork
 from s2dash.testing_models import ModelServer, answers, says
 from s2dash.workspace import Workspace
 
@@ -46,10 +41,8 @@ picture_tokens = {{ rule = "fixed", each = 300 }}
 
 
 @pytest.fixture
-def run(space: Workspace, tmp_path: Path) -> str:
-    scene, _ = make_patchwork(side=48)
-    write_scene(scene, tmp_path / "stripes.tif")
-    return space.start(SceneRequest(str(tmp_path / "stripes.tif")), RunSettings(k=3, sample=10_000))
+def run(space: Workspace, scene_file: Path) -> str:
+    return make_run(space, scene_file, k=3)
 
 
 @pytest.fixture
@@ -66,42 +59,12 @@ def add_model(space: Workspace, server: ModelServer, name: str, *, price: float 
         file.write(row)
 
 
-def opened(page: str = "labels") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.run()
-    app.switch_page(f"pages/{page}.py").run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.success, *app.caption, *app.markdown, *app.code]
-    bars = [bar.proto.text for bar in app.get("progress")]
-    return "\n".join([*(str(element.value) for element in said), *bars]).replace("\\", "")
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label and not button.disabled).click().run()
-    assert not app.exception
-    return app
-
-
-def wait_for(app: AppTest, done: Callable[[], bool], *, seconds: float = 60) -> AppTest:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, texts(app)
-        time.sleep(0.1)
-        app.run()
-        assert not app.exception
-    return app
-
-
 def answered(space: Workspace, run: str, name: str = "eye") -> list[Answer]:
     return [answer for answer in space.open_run(run).legend.answers if answer.annotator == name]
 
 
 def test_a_model_is_asked_with_a_key_of_this_session_and_its_answers_become_votes(space, run, server):
-    app = opened()
+    app = opened("labels")
     app.multiselect(key="ask_who").set_value(["eye"]).run()
     assert not app.exception
     told = texts(app)
@@ -111,7 +74,7 @@ def test_a_model_is_asked_with_a_key_of_this_session_and_its_answers_become_vote
     assert ask.disabled  # no key yet
     app.text_input(key="key of MY_MODEL_KEY").set_value(KEY).run()
     press(app, "Ask about 3 clusters")
-    wait_for(app, lambda: len(answered(space, run)) == 3 and not app.session_state["jobs"])
+    wait_for(app, lambda _: len(answered(space, run)) == 3 and not app.session_state["jobs"])
     assert not app.error
     assert len(server.calls) == 3
     app.run()
@@ -121,23 +84,23 @@ def test_a_model_is_asked_with_a_key_of_this_session_and_its_answers_become_vote
         if path.is_file():
             assert KEY.encode() not in path.read_bytes(), path
     press(app, "Ask about 3 clusters")  # a second click pays nothing
-    wait_for(app, lambda: not app.session_state["jobs"])
+    wait_for(app, lambda _: not app.session_state["jobs"])
     assert len(server.calls) == 3
 
 
 def test_a_budget_that_is_too_small_sends_nothing_and_says_so(space, run, server):
-    app = opened()
+    app = opened("labels")
     app.multiselect(key="ask_who").set_value(["eye"]).run()
     app.text_input(key="key of MY_MODEL_KEY").set_value(KEY).run()
     app.number_input(key="ask_budget").set_value(0.0).run()
     press(app, "Ask about 3 clusters")
-    wait_for(app, lambda: not app.session_state["jobs"])
+    wait_for(app, lambda _: not app.session_state["jobs"])
     assert not server.calls
     assert "budget" in texts(app).lower() or "cost" in texts(app).lower()
 
 
 def test_an_answer_by_hand_is_read_and_votes_and_one_that_cannot_be_read_says_why(space, run):
-    app = opened()
+    app = opened("labels")
     app.selectbox(key="hand_cluster").set_value(2).run()
     app.toggle(key="hand_draw").set_value(True).run()
     assert not app.exception
@@ -157,7 +120,7 @@ def test_an_answer_by_hand_is_read_and_votes_and_one_that_cannot_be_read_says_wh
 
 def test_votes_count_as_the_person_chooses(space, run, server):
     space.ask(run, ["eye"], keys=keyed())
-    app = opened()
+    app = opened("labels")
     app.selectbox(key=f"voting {run}").set_value("confidence").run()
     assert not app.exception
     assert space.open_run(run).legend.rule.kind == "confidence"
@@ -170,12 +133,12 @@ def test_a_second_look_asks_once_more_where_there_is_doubt(space, run, server):
     space.ask(run, ["eye"], keys=keyed())
     doubtful = space.doubts(run)
     assert doubtful  # rules and the model differ on stripes
-    app = opened()
+    app = opened("labels")
     app.multiselect(key="ask_who").set_value(["eye"]).run()
     app.text_input(key="key of MY_MODEL_KEY").set_value(KEY).run()
     before = len(server.calls)
     press(app, "Look again")
-    wait_for(app, lambda: bool(space.open_run(run).rounds) and not app.session_state["jobs"])
+    wait_for(app, lambda _: bool(space.open_run(run).rounds) and not app.session_state["jobs"])
     assert len(server.calls) - before == len(doubtful)
     app.run()
     assert "Round 2:" in texts(app)
@@ -187,7 +150,7 @@ def test_a_word_nobody_knew_can_be_taught(space, run):
         space.ask(run, ["poet"])
         entry = space.open_run(run).legend.entries[1]
         assert unread_terms(entry) == ("zorbland",)
-        app = opened()
+        app = opened("labels")
         place = f"{run} 1 0"
         app.selectbox(key=f"learn {place}").set_value("zorbland")
         app.selectbox(key=f"class {place}").set_value(30).run()
@@ -197,7 +160,7 @@ def test_a_word_nobody_knew_can_be_taught(space, run):
 
 
 def test_a_closer_look_shows_spectrum_and_what_models_see(space, run):
-    app = opened()
+    app = opened("labels")
     assert not app.get("plotly_chart")
     app.toggle(key=f"closer {run} 1").set_value(True).run()
     assert not app.exception
@@ -210,7 +173,7 @@ def test_tables_say_who_said_what_and_how_they_kept_to_the_form(space, run):
         add_model(space, server, "mute", price=0.0, required=False)
         space.ask(run, ["mute"])
     result = space.open_run(run)
-    page = opened()
+    page = opened("labels")
     assert sum("no idea" in str(code.value) for code in page.code) == 3
     assert {row["mute"] for row in matrix_rows(result)} == {"unknown"}
     assert len(matrix_rows(result)) == 3
@@ -247,5 +210,5 @@ def test_a_first_reply_that_was_asked_for_again_can_be_read_too(space, run):
         with (space.folder / "models.toml").open("a") as file:
             file.write("limit = 1\n")
         space.ask(run, ["late"])
-    shown = [str(code.value) for code in opened().code]
+    shown = [str(code.value) for code in opened("labels").code]
     assert shown.count("hm, green fields") == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
+from app_pages import opened, texts
 
 from s2dash.export.cog import write_class_cog
 from s2dash.export.scene import write_scene
@@ -41,19 +41,6 @@ def run(space, tmp_path):
     write_class_cog(tmp_path / "map.tif", classes, grid=scene.grid, names=dict.fromkeys(CLASSES, "x"), colours=CLASSES)
     reference = ReferenceSettings(str(tmp_path / "map.tif"), year=2021)
     return space.start(SceneRequest(str(tmp_path / "scene.tif")), RunSettings(k=4), reference=reference)
-
-
-def opened(page: str = "imagery") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    return app if page == "imagery" else app.switch_page(f"pages/{page}.py").run()
-
-
-def texts(app: AppTest) -> str:
-    return "\n".join(
-        str(element.value)
-        for kind in ("error", "warning", "info", "markdown", "caption")
-        for element in getattr(app, kind)
-    )
 
 
 @pytest.mark.parametrize("page", PAGES)

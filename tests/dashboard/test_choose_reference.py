@@ -16,20 +16,11 @@ from pyproj import Transformer
 from streamlit.testing.v1 import AppTest
 
 from s2dash.export.cog import write_class_cog
-from s2dash.export.scene import write_scene
-from s2dash.pipeline import RunSettings
-from s2dash.sources.request import SceneRequest
 from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("after_the_first_visit")
-
-
-@pytest.fixture
-def run(space: Workspace, tmp_path: Path) -> str:
-    write_scene(make_patchwork(side=48)[0], tmp_path / "stripes.tif")
-    return space.start(SceneRequest(str(tmp_path / "stripes.tif")), RunSettings(k=4, sample=10_000))
 
 
 @pytest.fixture

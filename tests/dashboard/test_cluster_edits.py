@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
+from app_pages import opened, press, texts, wait_for
 from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
@@ -48,47 +47,6 @@ pytestmark = pytest.mark.usefixtures("after_the_first_visit")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def scene_file(tmp_path: Path) -> Path:
-    scene, _ = make_patchwork(side=48)
-    write_scene(scene, tmp_path / "stripes.tif")
-    return tmp_path / "stripes.tif"
-
-
-@pytest.fixture
-def run(space: Workspace, scene_file: Path) -> str:
-    return space.start(SceneRequest(str(scene_file)), RunSettings(k=4, sample=10_000))
-
-
-def opened(page: str = "clusters") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.run()
-    app.switch_page(f"pages/{page}.py").run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.success, *app.caption, *app.markdown, *app.title, *app.subheader]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label and not button.disabled).click().run()
-    assert not app.exception
-    return app
-
-
-def wait_for(app: AppTest, done: Callable[[], bool], *, seconds: float = 60) -> AppTest:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, texts(app)
-        time.sleep(0.1)
-        app.run()
-        assert not app.exception
-    return app
-
-
 def tool(app: AppTest, kind: str) -> AppTest:
     next(group for group in app.get("button_group") if group.label == "Tool").set_value(kind).run()
     return app
@@ -98,13 +56,13 @@ def tool(app: AppTest, kind: str) -> AppTest:
 
 
 def test_clusters_are_merged_and_it_is_taken_back_and_done_again(space, run):
-    app = opened()
+    app = opened("clusters")
     app.text_input(key="who").set_value("Ada").run()
     app.text_input(key="edit_why").set_value("both are wheat").run()
     assert [button.disabled for button in app.button if button.label == "Merge"] == [True]
     app.multiselect(key=f"merge {run}").set_value([2, 4]).run()
     press(app, "Merge")
-    wait_for(app, lambda: space.store.changes(run)[1] == 1 and not app.session_state["jobs"])
+    wait_for(app, lambda _: space.store.changes(run)[1] == 1 and not app.session_state["jobs"])
     assert not app.error
     assert sorted(space.open_run(run).cards) == [1, 3, 5]
     (entry,) = space.store.cluster_edits(run).entries
@@ -121,31 +79,31 @@ def test_clusters_are_merged_and_it_is_taken_back_and_done_again(space, run):
 
 
 def test_the_other_tools_do_what_they_say(space, run):
-    app = opened()
+    app = opened("clusters")
     tool(app, "split")
     app.selectbox(key=f"split {run}").set_value(3).run()
     press(app, "Split")
-    wait_for(app, lambda: space.store.changes(run)[1] == 1 and not app.session_state["jobs"])
+    wait_for(app, lambda _: space.store.changes(run)[1] == 1 and not app.session_state["jobs"])
     assert sorted(space.open_run(run).cards) == [1, 2, 4, 5, 6]
     tool(app, "sieve")
     app.number_input(key=f"unit {run}").set_value(0.051).run()
     assert "fewer than 6 pixels" in texts(app)
     press(app, "Sieve")
-    wait_for(app, lambda: not app.session_state["jobs"])
+    wait_for(app, lambda _: not app.session_state["jobs"])
     assert not app.error or "no pixel" in texts(app) or "Nothing" in texts(app)
     tool(app, "majority")
     press(app, "Smooth")
-    wait_for(app, lambda: not app.session_state["jobs"])
+    wait_for(app, lambda _: not app.session_state["jobs"])
     for entry in space.store.cluster_edits(run).entries[1:]:
         assert (entry.kind, entry.edit.value) in {("sieve", 6), ("majority", 3)}
 
 
 def test_an_edit_that_fails_says_why_and_changes_nothing(space, run, scene_file):
-    app = opened()
+    app = opened("clusters")
     app.multiselect(key=f"merge {run}").set_value([2, 4]).run()
     scene_file.unlink()
     press(app, "Merge")
-    wait_for(app, lambda: bool(app.error))
+    wait_for(app, lambda _: bool(app.error))
     assert str(scene_file) in texts(app)
     assert space.store.changes(run)[:2] == (0, 0)
 
@@ -154,7 +112,7 @@ def test_decisions_about_clusters_that_are_gone_are_mentioned(space, run):
     space.override(run, 2, 60, who="Ada")
     space.override(run, 4, 20, who="Ada")
     space.edit_clusters(run, "merge", clusters=(2, 4), who="Ben")
-    app = opened()
+    app = opened("clusters")
     assert "goes by the vote" in texts(app)
     assert "Decisions about clusters 2, 4 are kept for when they are back." in texts(app)
     app.switch_page("pages/labels.py").run()
@@ -166,7 +124,7 @@ def test_decisions_about_clusters_that_are_gone_are_mentioned(space, run):
 
 
 def test_edits_of_others_are_shown_on_every_page(space, run):
-    app = opened()
+    app = opened("clusters")
     space.edit_clusters(run, "merge", clusters=(2, 4), who="Ben")
     app.run()
     assert "Ben, " in texts(app)
@@ -180,7 +138,7 @@ def test_edits_of_others_are_shown_on_every_page(space, run):
 
 
 def test_every_method_can_be_chosen_and_shows_its_own_settings(space, run):
-    app = opened()
+    app = opened("clusters")
     for name, method in METHODS.items():
         app.selectbox(key="method").set_value(name).run()
         assert not app.exception
@@ -204,7 +162,7 @@ def test_settings_of_a_method_stay_and_reach_the_run(space, run, monkeypatch):
         return run
 
     monkeypatch.setattr(Workspace, "start", note)
-    app = opened()
+    app = opened("clusters")
     app.selectbox(key="method").set_value("slic").run()
     app.number_input(key="option slic segment_size").set_value(99).run()
     app.toggle(key="k_auto").set_value(True).run()
@@ -212,12 +170,12 @@ def test_settings_of_a_method_stay_and_reach_the_run(space, run, monkeypatch):
     app.switch_page("pages/clusters.py").run()
     assert app.number_input(key="option slic segment_size").value == 99
     press(app, "Make the map")
-    wait_for(app, lambda: bool(asked) and not app.session_state["jobs"])
+    wait_for(app, lambda _: bool(asked) and not app.session_state["jobs"])
     assert (asked[0].method, asked[0].k, asked[0].options["segment_size"]) == ("slic", "auto", 99)
     asked[0].check()
 
     st.cache_resource.clear()  # a restart of the server, and a new browser
-    fresh = opened()
+    fresh = opened("clusters")
     assert fresh.selectbox(key="method").value == "slic"
     assert fresh.toggle(key="k_auto").value is True
     assert fresh.number_input(key="option slic segment_size").value == 99
@@ -226,7 +184,7 @@ def test_settings_of_a_method_stay_and_reach_the_run(space, run, monkeypatch):
     fresh.selectbox(key="method").set_value("dbscan").run()
     assert fresh.number_input(key="option dbscan eps").value is None
     press(fresh, "Make the map")
-    wait_for(fresh, lambda: len(asked) == 2 and not fresh.session_state["jobs"])
+    wait_for(fresh, lambda _: len(asked) == 2 and not fresh.session_state["jobs"])
     assert asked[1].options["eps"] is None
     asked[1].check()
     fresh.selectbox(key="method").set_value("kmeans").run()
@@ -236,16 +194,16 @@ def test_settings_of_a_method_stay_and_reach_the_run(space, run, monkeypatch):
 def test_old_settings_of_a_method_that_no_longer_fit_do_not_break_the_page(space, run):
     old = {"method": "slic", "k": "auto", "options": {"segment_size": -4, "colour": "red"}}
     space.store.set_setting("dashboard.settings", old)
-    app = opened()
+    app = opened("clusters")
     assert app.number_input(key="option slic segment_size").value == 64
 
 
 def test_k_is_proposed_and_the_sweep_is_shown(space, run):
-    app = opened()
+    app = opened("clusters")
     app.toggle(key="k_auto").set_value(True).run()
     assert app.slider(key="k").disabled
     press(app, "Make the map")
-    wait_for(app, lambda: app.session_state["run"] != run)
+    wait_for(app, lambda _: app.session_state["run"] != run)
     assert not app.error
     sweep = space.open_run(app.session_state["run"]).clusters.settings["k_sweep"]
     assert sweep["reason"] in texts(app)
@@ -410,11 +368,11 @@ def test_the_quality_is_on_the_page_and_a_proposal_is_one_click(space, tmp_path)
     write_scene(make_scene(numbers), tmp_path / "mixed.tif")
     run = space.start(SceneRequest(str(tmp_path / "mixed.tif")), RunSettings(k=4, sample=10_000))
     (mixed,) = [one.cluster for one in space.open_run(run).quality.clusters if one.modes is not None]
-    app = opened()
+    app = opened("clusters")
     assert f"Cluster {mixed} mixes two kinds of pixels" in texts(app)
     assert len(app.dataframe) == 1
     press(app, f"Split {mixed}")
-    wait_for(app, lambda: space.store.changes(run)[1] == 1 and not app.session_state["jobs"])
+    wait_for(app, lambda _: space.store.changes(run)[1] == 1 and not app.session_state["jobs"])
     assert not app.error
     first, second = space.store.cluster_edits(run).entries[0].edit.made
     labels = space.open_run(run).clusters.labels
@@ -425,9 +383,9 @@ def test_the_quality_is_on_the_page_and_a_proposal_is_one_click(space, tmp_path)
 
 def test_a_run_without_measures_offers_to_make_them(space, run):
     (space.store.run_folder(run) / "quality.json").unlink()
-    app = opened()
+    app = opened("clusters")
     press(app, "Measure them now")
-    wait_for(app, lambda: bool(app.dataframe))
+    wait_for(app, lambda _: bool(app.dataframe))
     assert space.open_run(run).quality is not None
 
 

@@ -7,40 +7,17 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from app_pages import opened, texts
 from pyproj import Transformer
-from streamlit.testing.v1 import AppTest
 
 from s2dash.clustering import METHODS
 from s2dash.dashboard import language as spoken
 from s2dash.dashboard import state
 from s2dash.dashboard.method_options import help_text, method_line, option_title
-from s2dash.export.scene import write_scene
-from s2dash.pipeline import RunSettings
-from s2dash.sources.request import SceneRequest
-from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("after_the_first_visit")
-
-
-@pytest.fixture
-def run(space: Workspace, tmp_path: Path) -> str:
-    scene, _ = make_patchwork(side=48)
-    write_scene(scene, tmp_path / "stripes.tif")
-    return space.start(SceneRequest(str(tmp_path / "stripes.tif")), RunSettings(k=4, sample=10_000))
-
-
-def opened() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    app.switch_page("pages/clusters.py").run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown, *app.title, *app.subheader]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
 
 
 def click(monkeypatch: pytest.MonkeyPatch, space: Workspace, run: str, row: float, column: float) -> None:
@@ -59,13 +36,13 @@ def ukrainian(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_before_a_click_the_page_says_what_a_click_does(space: Workspace, run: str) -> None:
-    assert "Click on the map" in texts(opened())
+    assert "Click on the map" in texts(opened("clusters"))
 
 
 def test_a_click_shows_the_pixel(space: Workspace, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space.override(run, int(space.open_run(run).clusters.labels[30, 5]), 90, who="Ada <b>")
     click(monkeypatch, space, run, 30, 5)
-    app = opened()
+    app = opened("clusters")
     said = texts(app)
     assert "row 30, column 5" in said
     assert f"**Cluster** {space.open_run(run).clusters.labels[30, 5]}" in said
@@ -76,7 +53,7 @@ def test_a_click_shows_the_pixel(space: Workspace, run: str, monkeypatch: pytest
 
 def test_a_click_beside_the_scene_is_said(space: Workspace, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     click(monkeypatch, space, run, -20, 5)
-    assert "lies outside the scene" in texts(opened())
+    assert "lies outside the scene" in texts(opened("clusters"))
 
 
 def test_a_click_where_the_scene_has_gone_shows_the_rest(
@@ -84,7 +61,7 @@ def test_a_click_where_the_scene_has_gone_shows_the_rest(
 ) -> None:
     (tmp_path / "stripes.tif").unlink()
     click(monkeypatch, space, run, 30, 5)
-    said = texts(opened())
+    said = texts(opened("clusters"))
     assert "so there is no spectrum" in said
     assert "**Cluster**" in said
 
@@ -94,7 +71,7 @@ def test_the_page_speaks_ukrainian(
 ) -> None:
     click(monkeypatch, space, run, 30, 5)
     space.edit_clusters(run, "merge", clusters=(1, 2), who="Ada")
-    app = opened()
+    app = opened("clusters")
     said = texts(app)
     assert app.title[0].value == "Кластери"
     assert "Якість кожного кластера" in said
@@ -107,7 +84,7 @@ def test_the_page_speaks_ukrainian(
 
 
 def test_an_empty_workspace_in_ukrainian(space: Workspace, ukrainian: None) -> None:
-    app = opened()
+    app = opened("clusters")
     assert app.title[0].value == "Кластери"
     assert "Нова карта" in texts(app)
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 import streamlit as st
+from app_pages import opened, press, texts, turned, wait_for, write_stripes_reference
 from streamlit.testing.v1 import AppTest
 
-from s2dash.export.cog import write_class_cog
-from s2dash.export.scene import write_scene
 from s2dash.pipeline import ReferenceSettings, RunSettings
 from s2dash.sources.request import SceneRequest
 from s2dash.study import child, compare, kept_study, worker
 from s2dash.study.job import Job
-from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,50 +29,11 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.fixture
-def scene_file(tmp_path: Path) -> Path:
-    scene, _ = make_patchwork(side=48)
-    write_scene(scene, tmp_path / "stripes.tif")
-    return tmp_path / "stripes.tif"
-
-
-def make_run(space: Workspace, scene: Path, *, compared: bool) -> str:
-    made, stripes = make_patchwork(side=48)
-    path = scene.with_name("reference.tif")
-    codes = np.array([0, 10, 30, 50, 80], dtype=np.uint8)[stripes]
-    names, colours = {10: "a", 30: "b", 50: "c", 80: "d"}, dict.fromkeys((10, 30, 50, 80), "#808080")
-    write_class_cog(path, codes, grid=made.grid, names=names, colours=colours)
+def started(space: Workspace, scene: Path, *, compared: bool) -> str:
+    """A run whose seed is not the usual one."""
+    path = write_stripes_reference(scene.with_name("reference.tif"))
     reference = ReferenceSettings(path=str(path)) if compared else None
     return space.start(SceneRequest(str(scene)), RunSettings(k=4, sample=10_000, seed=5), reference=reference)
-
-
-def opened(page: str = "compare") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    return turned(app, page)
-
-
-def turned(app: AppTest, page: str) -> AppTest:
-    app.switch_page(f"pages/{page}.py").run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown, *app.title, *app.subheader]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return next(button for button in app.button if button.label == label).click().run()
-
-
-def wait_for(app: AppTest, done: Callable[[AppTest], bool], *, seconds: float = 60) -> AppTest:
-    until = time.monotonic() + seconds
-    while not done(app):
-        assert time.monotonic() < until, texts(app)
-        time.sleep(0.1)
-        app.run()
-    return app
 
 
 def choose(app: AppTest, methods: list[str], ks: str) -> AppTest:
@@ -86,14 +42,14 @@ def choose(app: AppTest, methods: list[str], ks: str) -> AppTest:
 
 
 def test_an_empty_workspace_says_what_to_do(space):
-    app = opened()
+    app = opened("compare")
     assert not app.error
     assert "There is no finished map yet" in texts(app)
 
 
 def test_strategies_are_compared_and_the_study_is_there_after_a_restart(space, scene_file, here):
-    make_run(space, scene_file, compared=True)
-    app = opened()
+    started(space, scene_file, compared=True)
+    app = opened("compare")
     assert "No strategies have been compared on this scene yet" in texts(app)
     assert "10,000 pixels to fit on, seed 5" in texts(app)  # those of the map that is shown
     choose(app, ["kmeans", "gmm"], "2, 4")
@@ -112,7 +68,7 @@ def test_strategies_are_compared_and_the_study_is_there_after_a_restart(space, s
     assert len(app.get("plotly_chart")) == 1
 
     st.cache_resource.clear()  # a restart of the server, and a new browser
-    fresh = opened()
+    fresh = opened("compare")
     assert list(fresh.dataframe[0].value["Ceiling"]) == [0.5, 1.0, 0.5, 1.0]
     assert fresh.text_input(key="compared ks").value == "2, 4"
     assert fresh.get("button_group")[0].value == ["kmeans", "gmm"]
@@ -120,8 +76,8 @@ def test_strategies_are_compared_and_the_study_is_there_after_a_restart(space, s
 
 @pytest.mark.parametrize("visited", [False, True])
 def test_a_strategy_is_used_on_the_page_clusters(space, scene_file, here, visited):
-    make_run(space, scene_file, compared=True)
-    app = opened("clusters") if visited else opened()
+    started(space, scene_file, compared=True)
+    app = opened("clusters") if visited else opened("compare")
     turned(app, "compare")
     choose(app, ["gmm"], "3, 6")
     press(app, GO)
@@ -141,8 +97,8 @@ def test_a_strategy_is_used_on_the_page_clusters(space, scene_file, here, visite
 
 
 def test_without_a_reference_it_says_that_there_is_no_agreement(space, scene_file, here):
-    make_run(space, scene_file, compared=False)
-    app = opened()
+    started(space, scene_file, compared=False)
+    app = opened("compare")
     assert "There is no reference map" in texts(app)
     choose(app, ["kmeans"], "3")
     press(app, GO)
@@ -156,8 +112,8 @@ def test_without_a_reference_it_says_that_there_is_no_agreement(space, scene_fil
 
 @pytest.mark.parametrize(("ks", "said"), [("8, twelve", "'twelve'"), ("", "is empty"), ("1", "between 2 and 254")])
 def test_a_bad_list_of_k_is_said_and_nothing_is_begun(space, scene_file, ks, said):
-    make_run(space, scene_file, compared=False)
-    app = choose(opened(), ["kmeans"], ks)
+    started(space, scene_file, compared=False)
+    app = choose(opened("compare"), ["kmeans"], ks)
     press(app, GO)
     assert said in texts(app)
     assert not app.session_state["jobs"]
@@ -165,17 +121,17 @@ def test_a_bad_list_of_k_is_said_and_nothing_is_begun(space, scene_file, ks, sai
 
 
 def test_no_method_no_comparison(space, scene_file):
-    make_run(space, scene_file, compared=False)
-    app = choose(opened(), [], "8")
+    started(space, scene_file, compared=False)
+    app = choose(opened("compare"), [], "8")
     assert next(button for button in app.button if button.label == GO).disabled
 
 
 def test_a_strategy_that_fails_is_a_row_and_its_reason_is_said(space, scene_file, monkeypatch):
-    make_run(space, scene_file, compared=False)
+    started(space, scene_file, compared=False)
     monkeypatch.setattr(
         compare, "run_in_child", lambda job, progress: child.Outcome({}, "There are *no* weights.", unmet=True)
     )
-    app = choose(opened(), ["sam"], "3, 4")
+    app = choose(opened("compare"), ["sam"], "3, 4")
     press(app, GO)
     wait_for(app, lambda app: bool(app.dataframe))
     assert "There are *no* weights." in texts(app)
@@ -185,8 +141,8 @@ def test_a_strategy_that_fails_is_a_row_and_its_reason_is_said(space, scene_file
 
 
 def test_a_stopped_comparison_leaves_the_one_before_and_no_process(space, scene_file):
-    make_run(space, scene_file, compared=False)
-    app = choose(opened(), ["kmeans"], "2, 3, 4")
+    started(space, scene_file, compared=False)
+    app = choose(opened("compare"), ["kmeans"], "2, 3, 4")
     press(app, GO)
 
     def children() -> list[psutil.Process]:
@@ -202,8 +158,8 @@ def test_a_stopped_comparison_leaves_the_one_before_and_no_process(space, scene_
 
 
 def test_a_damaged_study_is_said_and_can_be_made_anew(space, scene_file, here):
-    make_run(space, scene_file, compared=False)
-    app = choose(opened(), ["kmeans"], "3")
+    started(space, scene_file, compared=False)
+    app = choose(opened("compare"), ["kmeans"], "3")
     press(app, GO)
     wait_for(app, lambda app: bool(app.dataframe))
     (kept,) = (space.folder / "studies").iterdir()
@@ -216,9 +172,9 @@ def test_a_damaged_study_is_said_and_can_be_made_anew(space, scene_file, here):
 
 
 def test_settings_of_another_time_do_not_break_the_page(space, scene_file):
-    make_run(space, scene_file, compared=False)
+    started(space, scene_file, compared=False)
     space.store.set_setting("dashboard.compare", {"methods": ["magic", "gmm"], "ks": 7})
     space.store.set_setting("dashboard.settings", ["nonsense"])
-    app = opened()
+    app = opened("compare")
     assert not app.error
     assert app.get("button_group")[0].value == ["gmm"]

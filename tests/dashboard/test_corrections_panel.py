@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from app_pages import make_run, press, texts, write_stripes_reference
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -18,12 +19,9 @@ from s2dash.dashboard.correction_texts import ceiling_note, edit_facts, edit_lin
 from s2dash.dashboard.place_pictures import place_picture
 from s2dash.dashboard.view import ClusterView, SceneView
 from s2dash.errors import CorrectionError
-from s2dash.export.cog import write_class_cog
-from s2dash.export.scene import write_scene
 from s2dash.map_history import withdrawal
-from s2dash.pipeline import ReferenceSettings, RunSettings
+from s2dash.pipeline import ReferenceSettings
 from s2dash.reference_points import centres_of, reference_points
-from s2dash.sources.request import SceneRequest
 from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
@@ -32,17 +30,10 @@ pytestmark = pytest.mark.usefixtures("after_the_first_visit")
 
 
 @pytest.fixture
-def run(space: Workspace, tmp_path: Path) -> str:
+def run(space: Workspace, scene_file: Path) -> str:
     """Four stripes, compared with what they are."""
-    scene, stripes = make_patchwork(side=SIDE)
-    write_scene(scene, tmp_path / "stripes.tif")
-    codes = np.array([0, 10, 30, 50, 80], dtype=np.uint8)[stripes]
-    names, colours = {10: "a", 30: "b", 50: "c", 80: "d"}, dict.fromkeys((10, 30, 50, 80), "#808080")
-    write_class_cog(tmp_path / "reference.tif", codes, grid=scene.grid, names=names, colours=colours)
-    reference = ReferenceSettings(path=str(tmp_path / "reference.tif"))
-    return space.start(
-        SceneRequest(str(tmp_path / "stripes.tif")), RunSettings(k=4, sample=10_000), reference=reference
-    )
+    reference = write_stripes_reference(scene_file.with_name("reference.tif"))
+    return make_run(space, scene_file, reference=ReferenceSettings(path=str(reference)))
 
 
 @pytest.fixture
@@ -80,18 +71,6 @@ def opened(mode: str = "area", **kept: Any) -> AppTest:
     return app
 
 
-def pressed(app: AppTest, label: str) -> AppTest:
-    button = next(button for button in app.button if button.label == label)
-    button.click().run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.success, *app.caption, *app.markdown]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
-
-
 def drawing(space: Workspace, run: str, rows: tuple[int, int], cols: tuple[int, int]) -> dict[str, Any]:
     """What the map reports when these pixels, first and last, are drawn around."""
     lon, lat = centres_of(np.array(rows), np.array(cols), space.open_run(run).clusters.grid)
@@ -117,7 +96,7 @@ def test_an_area_is_drawn_previewed_set_and_taken_back(space, run, on_the_map):
     assert {metric.label: metric.value for metric in app.metric} == {"Pixels": "480", "Hectares": "4.80"}
     app.selectbox(key=f"area class {run}").select(60)
     app.text_input(key=f"area why {run}").input("visited")
-    pressed(app, "Set")
+    press(app, "Set")
     after = space.open_run(run)
     assert (after.landcover.codes[4:14] == 60).all()
     assert (after.landcover.codes[:4] == before[:4]).all()
@@ -127,13 +106,13 @@ def test_an_area_is_drawn_previewed_set_and_taken_back(space, run, on_the_map):
     assert [shape.name for shape in on_the_map["shapes"]] == [after.legend.scheme[60].name]
     assert f"Area: {after.legend.scheme[60].name}" in texts(app)
 
-    pressed(app, "Undo")
+    press(app, "Undo")
     assert (space.open_run(run).landcover.codes == before).all()
     assert "taken back by Ada" in texts(app)
-    pressed(app, "Redo")
+    press(app, "Redo")
     assert (space.open_run(run).landcover.codes[4:14] == 60).all()
-    pressed(app, "Take back")
-    pressed(app, "Bring back")
+    press(app, "Take back")
+    press(app, "Bring back")
     assert [edit.kind for edit in space.store.map_edits(run)] == ["area", "withdraw", "restore", "withdraw", "restore"]
 
 
@@ -167,7 +146,7 @@ def test_a_click_shows_what_the_map_says_and_is_kept(space, run, on_the_map):
     assert [shape.name for shape in on_the_map["shapes"]] == ["The place you clicked"]
     app.selectbox(key=f"point class {run}").select(80)
     app.text_input(key=f"point note {run}").input("a pond")
-    pressed(app, "Keep the point")
+    press(app, "Keep the point")
     (point,) = reference_points(space.open_run(run).map_edits)
     assert (point.code, point.who, point.note, point.origin) == (80, "Ben", "a pond", "click")
     assert "Click a place on the map" in texts(app), "the same click is not asked about again"
@@ -179,7 +158,7 @@ def test_a_click_outside_is_refused_and_can_be_left(space, run, on_the_map):
     on_the_map["last_clicked"] = {"lat": 10.0, "lng": 10.0}
     app.run()
     assert "lies outside the map" in texts(app)
-    pressed(app, "Leave it")
+    press(app, "Leave it")
     assert "Click a place on the map" in texts(app)
     assert space.store.map_edits(run) == ()
 
@@ -190,13 +169,13 @@ def test_points_can_be_taken_away_and_brought(space, run, on_the_map):
     at = click_at(space, run, 5, 5)
     text = f"lon,lat,class\n{at['lng']},{at['lat']},Built-up\n0,0,10\n"
     app.get("file_uploader")[0].set_value(("field.csv", text.encode(), "text/csv")).run()
-    pressed(app, "Add these points")
+    press(app, "Add these points")
     (point,) = reference_points(space.open_run(run).map_edits)
     assert (point.code, point.origin) == (50, "file")
     assert "1 point from field.csv" in texts(app)
     assert [button.label for button in app.get("download_button")] == ["GeoJSON", "CSV", "GeoPackage"]
     app.get("file_uploader")[0].set_value(("field.csv", b"lon,lat,class\n1,2,martian\n", "text/csv")).run()
-    pressed(app, "Add these points")
+    press(app, "Add these points")
     assert "'martian'" in texts(app)
 
 
@@ -206,7 +185,7 @@ def test_points_can_be_taken_away_and_brought(space, run, on_the_map):
 def test_check_points_are_drawn_and_judged_blind(space, run, on_the_map):
     app = opened("check", who="Ada")
     app.number_input(key=f"check total {run}").set_value(12)
-    pressed(app, "Draw check points")
+    press(app, "Draw check points")
     (design,) = sample_designs(space.open_run(run).map_edits)
     assert len(design.points) == 12
     assert "layers" not in on_the_map, "no map that would give the answer away"
@@ -214,32 +193,32 @@ def test_check_points_are_drawn_and_judged_blind(space, run, on_the_map):
     assert len(app.get("image")) == 3, "true colour, false colour, surroundings"
     assert "The map says" not in texts(app)
     scheme = space.open_run(run).legend.scheme
-    pressed(app, scheme[80].name)
+    press(app, scheme[80].name)
     said = judgements(design, space.open_run(run).map_edits)
     assert said[0] is not None
     assert (said[0].code, said[0].who, said[0].stratum) == (80, "Ada", design.points[0].stratum)
     assert "1 of 12 judged" in "".join(str(bar.text) for bar in app.get("progress"))
 
-    pressed(app, "Skip")
+    press(app, "Skip")
     assert "Place 3" in texts(app)
-    pressed(app, "Back")
+    press(app, "Back")
     assert "Place 1 " in texts(app)
-    pressed(app, scheme[10].name)
+    press(app, scheme[10].name)
     assert "Place 3" in texts(app), "on with the next, not the one skipped"
     said = judgements(design, space.open_run(run).map_edits)
     assert said[0] is not None
     assert said[0].code == 10
     for _ in range(10):
-        pressed(app, scheme[10].name)
+        press(app, scheme[10].name)
     assert "Only places you skipped are left" in texts(app)
-    pressed(app, scheme[10].name)
+    press(app, scheme[10].name)
     assert "All 12 places are judged" in texts(app)
 
 
 def test_too_few_check_points_are_refused_in_words(space, run, on_the_map):
     app = opened("check")
     app.number_input(key=f"check total {run}").set_value(2)
-    pressed(app, "Draw check points")
+    press(app, "Draw check points")
     assert "2 check points cannot be drawn" in texts(app)
 
 
@@ -255,7 +234,7 @@ def test_agreement_with_points_says_how_they_came_about(space, run, on_the_map):
         app.run()
         mapped = int(result.landcover.codes[row, col])
         app.selectbox(key=f"point class {run}").select(60 if number == 0 else mapped if mapped != 255 else 10)
-        pressed(app, "Keep the point")
+        press(app, "Keep the point")
     (metric,) = app.metric
     assert metric.label == "Agreement with 3 points"
     expected = np.mean(
@@ -303,7 +282,7 @@ def test_the_layer_shows_the_correction_and_the_shapes_follow_the_history(space,
     on_the_map["last_active_drawing"] = drawing(space, run, (0, 47), (0, 47))
     app.run()
     app.selectbox(key=f"area class {run}").select(60)
-    pressed(app, "Set")
+    press(app, "Set")
     result = space.open_run(run)
     assert has_areas(result)
     assert corrected_layer(result, view).url != plain_layer.url

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from app_pages import opened, press, texts
 from shapely.geometry import mapping
 from streamlit.testing.v1 import AppTest
 
@@ -46,31 +47,10 @@ def whole_box(path: Path) -> tuple[float, float, float, float]:
     return latitude_longitude_bounds(load_scene(path).grid)
 
 
-def opened(**session: Any) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in session.items():
-        app.session_state[name] = value
-    app.run()
-    app.switch_page("pages/imagery.py").run()
-    assert not app.exception
-    return app
-
-
 def with_scene(path: Path) -> AppTest:
     app = opened()
     app.text_input(key="location").set_value(str(path)).run()
-    return clicked(app, "Open scene")
-
-
-def clicked(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown, *app.subheader]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
+    return press(app, "Open scene")
 
 
 def figures(app: AppTest) -> dict[str, str]:
@@ -91,9 +71,9 @@ def test_an_empty_page_has_a_map_to_draw_on_and_says_why_it_is_blank(space):
 
 
 def test_a_box_is_shown_with_what_it_takes_and_cannot_be_used_without_a_scene(space):
-    app = opened(area_from="bbox")
+    app = opened(session={"area_from": "bbox"})
     app.text_input(key="area_bbox").set_value("34.9, 48.4, 35.1, 48.55")
-    clicked(app, "Show box")
+    press(app, "Show box")
     shown = figures(app)
     assert shown["Area, km²"] == "246.7"
     assert shown["Pixels"] == "2.6 million"
@@ -106,7 +86,7 @@ def test_a_box_is_shown_with_what_it_takes_and_cannot_be_used_without_a_scene(sp
     assert "US$ 0." in texts(app)
     again = opened()  # after a restart it is there again
     assert figures(again)["Area, km²"] == "246.7"
-    clicked(again, "Forget area")
+    press(again, "Forget area")
     assert not figures(again)
     assert not figures(opened())
 
@@ -115,10 +95,10 @@ def test_a_box_is_shown_with_what_it_takes_and_cannot_be_used_without_a_scene(sp
     ("text", "words"), [("1,2,3", "four numbers"), ("5,5,5,6", "no size"), ("0,80,1,99", "leaves the Earth")]
 )
 def test_bad_boxes_are_refused_in_words_and_the_chosen_area_stays(space, part, text, words):
-    app = opened(area_from="bbox", area=json.dumps(part.to_json()))
+    app = opened(session={"area_from": "bbox", "area": json.dumps(part.to_json())})
     before = figures(app)
     app.text_input(key="area_bbox").set_value(text)
-    clicked(app, "Show box")
+    press(app, "Show box")
     assert words in texts(app)
     assert figures(app) == before
 
@@ -128,13 +108,13 @@ def test_what_is_too_large_is_refused_with_numbers_and_the_way_out(space, scene_
     app = with_scene(scene_file)
     app.segmented_control(key="area_from").set_value("bbox").run()
     app.text_input(key="area_bbox").set_value("30, 46, 36, 50")
-    clicked(app, "Show box")
+    press(app, "Show box")
     assert "Too large" in texts(app)
     assert "2.0 GiB are free" in texts(app)
     assert "Choose at most" in texts(app)
     assert next(button for button in app.button if button.label == "Use this area").disabled
     app.text_input(key="area_bbox").set_value("0, 0, 60, 10")
-    clicked(app, "Show box")
+    press(app, "Show box")
     assert "more than one map grid can hold" in texts(app)
 
 
@@ -144,8 +124,8 @@ def test_the_scene_is_cut_to_the_area_and_taken_whole_again(space, scene_file, p
     assert "the whole scene" in texts(app)
     app.segmented_control(key="area_from").set_value("bbox").run()
     app.text_input(key="area_bbox").set_value(",".join(map(str, part.bounds)))
-    clicked(app, "Show box")
-    clicked(app, "Use this area")
+    press(app, "Show box")
+    press(app, "Use this area")
     cut = SceneRequest(str(scene_file), area=part.geojson).load()
     height, width = cut.grid.shape
     assert f"{width} × {height}" in {metric.value for metric in app.metric}
@@ -154,7 +134,7 @@ def test_the_scene_is_cut_to_the_area_and_taken_whole_again(space, scene_file, p
     asked = SceneRequest.from_json(json.loads(app.session_state["scene_request"]))
     assert shapely.equals(shapely.geometry.shape(asked.area), part.geometry)
     assert "(part)" in texts(opened())  # also after a restart
-    clicked(app, "Whole scene")
+    press(app, "Whole scene")
     assert f"{SIDE} × {SIDE}" in {metric.value for metric in app.metric}
 
 
@@ -162,9 +142,9 @@ def test_an_area_elsewhere_is_said_and_refused_and_the_scene_stays(space, scene_
     app = with_scene(scene_file)
     app.segmented_control(key="area_from").set_value("bbox").run()
     app.text_input(key="area_bbox").set_value("-70.5, -33.5, -70.4, -33.4")
-    clicked(app, "Show box")
+    press(app, "Show box")
     assert "outside this scene" in texts(app)
-    clicked(app, "Use this area")
+    press(app, "Use this area")
     assert "lies beside the scene" in texts(app)
     assert f"{SIDE} × {SIDE}" in {metric.value for metric in app.metric}
 
@@ -177,7 +157,7 @@ def test_a_drawing_becomes_the_area_once(space, scene_file, part, monkeypatch):
     drawn["last_active_drawing"] = {"type": "Feature", "properties": {}, "geometry": mapping(part.geometry)}
     app.run()
     assert "Use this area" in labels(app)
-    clicked(app, "Forget area")  # the map still repeats what was drawn
+    press(app, "Forget area")  # the map still repeats what was drawn
     assert "Use this area" not in labels(app)
     drawn["last_active_drawing"] = {"type": "Feature", "geometry": mapping(shapely.box(33.1, 45.1, 33.1, 45.2))}
     app.run()
@@ -206,12 +186,12 @@ def _read_twice(path: str) -> None:
 
 
 def test_a_place_is_found_by_any_name_and_boxed(space):
-    app = opened(area_from="place")
+    app = opened(session={"area_from": "place"})
     app.text_input(key="area_place").set_value("Дніпро").run()
     box = next(box for box in app.selectbox if box.label == "Which one")
     assert box.options[0].startswith("Dnipro (Дніпро), Ukraine (")
     app.select_slider(key="area_side").set_value(20).run()
-    clicked(app, "Show place")
+    press(app, "Show place")
     assert figures(app)["Area, km²"] in ("399.9", "400.0", "400.1")
     assert "Chosen: Dnipro" in texts(app)
     app.text_input(key="area_place").set_value("xqzzyqq").run()
@@ -220,7 +200,7 @@ def test_a_place_is_found_by_any_name_and_boxed(space):
 
 def test_what_was_kept_by_another_version_does_not_break_the_page(space):
     for kept in ("{", "[1]", json.dumps({"geometry": {"type": "Point", "coordinates": [1, 2]}})):
-        assert not opened(area=kept).error
+        assert not opened(session={"area": kept}).error
 
 
 def test_the_page_speaks_ukrainian(space, part):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
+from app_pages import make_run, opened, texts, turned, wait_for, write_stripes_reference
 from streamlit.testing.v1 import AppTest
 
 from s2dash.dashboard import server as shared
 from s2dash.dashboard import state
 from s2dash.demo import DEMO_TITLE
 from s2dash.errors import TooFewDistinctPixelsError
-from s2dash.export.cog import write_class_cog
 from s2dash.export.scene import write_scene
 from s2dash.pipeline import ReferenceSettings, RunSettings
 from s2dash.sources.request import SceneRequest
@@ -30,62 +29,15 @@ UNFORESEEN = "Something went wrong"
 
 
 @pytest.fixture
-def scene_file(tmp_path: Path) -> Path:
-    """A scene of four stripes, in a file."""
-    scene, _ = make_patchwork(side=48)
-    write_scene(scene, tmp_path / "stripes.tif")
-    return tmp_path / "stripes.tif"
-
-
-@pytest.fixture
 def reference_file(tmp_path: Path) -> Path:
-    """A reference for it, in WorldCover codes."""
-    scene, stripes = make_patchwork(side=48)
-    codes = np.array([0, 10, 30, 50, 80], dtype=np.uint8)[stripes]
-    names, colours = {10: "a", 30: "b", 50: "c", 80: "d"}, dict.fromkeys((10, 30, 50, 80), "#808080")
-    write_class_cog(tmp_path / "reference.tif", codes, grid=scene.grid, names=names, colours=colours)
-    return tmp_path / "reference.tif"
+    """A reference for the scene."""
+    return write_stripes_reference(tmp_path / "reference.tif")
 
 
 @pytest.fixture
 def run(space: Workspace, scene_file: Path, reference_file: Path) -> str:
     """A finished run of it, compared with the reference."""
     return make_run(space, scene_file, reference=ReferenceSettings(path=str(reference_file)))
-
-
-def make_run(space: Workspace, scene: Path, *, k: int = 4, reference: ReferenceSettings | None = None) -> str:
-    return space.start(SceneRequest(str(scene)), RunSettings(k=k, sample=10_000), reference=reference)
-
-
-def opened(page: str = "imagery", **query: str) -> AppTest:
-    """The app on a page."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    return turned(app, page)
-
-
-def turned(app: AppTest, page: str) -> AppTest:
-    app.switch_page(f"pages/{page}.py").run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    """All that is said, without the signs that keep it from being read as Markdown."""
-    said = [*app.error, *app.warning, *app.info, *app.success, *app.caption, *app.markdown, *app.title, *app.subheader]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
-
-
-def wait_for(app: AppTest, done: Callable[[AppTest], bool], *, seconds: float = 60) -> AppTest:
-    """Run the page again and again, as the browser does while work is under way."""
-    until = time.monotonic() + seconds
-    while not done(app):
-        assert time.monotonic() < until, texts(app)
-        time.sleep(0.1)
-        app.run()
-    return app
 
 
 # ---- empty

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from app_pages import texts as said
 from streamlit.testing.v1 import AppTest
 
 from pages.parts import palette_switch
@@ -57,11 +58,6 @@ def opened(run: str, **address: str) -> AppTest:
     app.run()
     assert not app.exception
     return app
-
-
-def said(app: AppTest) -> str:
-    shown = [*app.markdown, *app.caption, *app.warning, *app.error]
-    return "\n".join(str(element.value) for element in shown).replace("\\", "")
 
 
 def box(app: AppTest, label: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import shapely
+from app_pages import button, texts
 from streamlit.testing.v1 import AppTest
 
 from s2dash.area import AreaOfInterest
@@ -83,10 +84,6 @@ def opened(area: AreaOfInterest | None, address: str = "", **session: Any) -> Ap
     return app
 
 
-def button(app: AppTest, label: str) -> Any:
-    return next(found for found in app.button if found.label == label)
-
-
 def clicked(app: AppTest, label: str, *, wait: str) -> AppTest:
     """Press a button and wait until what it began is over."""
     button(app, label).click().run()
@@ -105,11 +102,6 @@ def board(app: AppTest) -> list[Any]:
     from s2dash.dashboard import state
 
     return state.server().board.running()
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
 
 
 def scene_of(app: AppTest) -> SceneRequest:

@@ -6,16 +6,13 @@ import threading
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-import numpy as np
 import pytest
 import streamlit as st
+from app_pages import button, make_run, texts, write_stripes_reference
 from streamlit.testing.v1 import AppTest
 
-from s2dash.export.cog import write_class_cog
-from s2dash.export.scene import write_scene
-from s2dash.pipeline import ReferenceSettings, RunSettings
+from s2dash.pipeline import ReferenceSettings
 from s2dash.sources.request import SceneRequest
-from s2dash.testing import make_patchwork
 from s2dash.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,24 +28,10 @@ TITLES = [
 
 
 @pytest.fixture
-def scene_file(tmp_path: Path) -> Path:
-    scene, _ = make_patchwork(side=48)
-    write_scene(scene, tmp_path / "stripes.tif")
-    return tmp_path / "stripes.tif"
-
-
-@pytest.fixture
 def run(space: Workspace, scene_file: Path) -> str:
-    made, stripes = make_patchwork(side=48)
-    path = scene_file.with_name("reference.tif")
-    codes = np.array([0, 10, 30, 50, 80], dtype=np.uint8)[stripes]
-    names, colours = {10: "a", 30: "b", 50: "c", 80: "d"}, dict.fromkeys((10, 30, 50, 80), "#808080")
-    write_class_cog(path, codes, grid=made.grid, names=names, colours=colours)
-    return make_run(space, scene_file, reference=ReferenceSettings(path=str(path), year=2021))
-
-
-def make_run(space: Workspace, scene: Path, *, k: int = 4, reference: ReferenceSettings | None = None) -> str:
-    return space.start(SceneRequest(str(scene)), RunSettings(k=k, sample=10_000), reference=reference)
+    """A finished run, compared with a reference of a year."""
+    reference = write_stripes_reference(scene_file.with_name("reference.tif"))
+    return make_run(space, scene_file, reference=ReferenceSettings(path=str(reference), year=2021))
 
 
 def opened(**query: str) -> AppTest:
@@ -58,15 +41,6 @@ def opened(**query: str) -> AppTest:
     app.run()
     assert not app.exception
     return app
-
-
-def texts(app: AppTest) -> str:
-    said = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown, *app.title, *app.header, *app.subheader]
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
-
-
-def button(app: AppTest, label: str):
-    return next(one for one in app.button if one.label == label)
 
 
 def story(app: AppTest) -> AppTest:

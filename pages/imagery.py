@@ -7,9 +7,10 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.band_layers import choose_layers
-from pages.parts.choose_area import choose_area, chosen_area, take_drawing, used_area
+from pages.parts.choose_area import choose_area
 from pages.parts.choose_scene import choose_scene
-from pages.parts.search_images import take_fetched
+from pages.parts.chosen_area import chosen_area, take_drawing, used_area
+from pages.parts.search_results import take_fetched
 from pages.parts.split import split
 from s2dash.dashboard import state
 from s2dash.dashboard.area_words import apart, map_bounds, outlines

@@ -1,77 +1,28 @@
-"""The panel that says which part of the Earth is meant: drawn, from a file, a box or a place, and what it takes."""
+"""The panel that says which part of the Earth is meant: drawn, from a file, a box or a place."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.parts.area_cost import takes
+from pages.parts.chosen_area import apply, choose, chosen_area, used_area
 from s2dash.area import AreaOfInterest
-from s2dash.area_budget import area_budget, naming_cost
 from s2dash.area_files import SUFFIXES, area_layers, read_area
 from s2dash.dashboard import state
-from s2dash.dashboard.area_words import budget_figures, cost_words, place_words, refusal
+from s2dash.dashboard.area_words import place_words
 from s2dash.dashboard.files import keep_upload
 from s2dash.dashboard.language import t
-from s2dash.dashboard.texts import number, plain
+from s2dash.dashboard.texts import number
 from s2dash.dashboard.view import SceneView
-from s2dash.errors import AreaError, S2DashError
+from s2dash.errors import S2DashError
 from s2dash.places import SIZES_KM, find_places, prepare
 
 WAYS = ["draw", "file", "bbox", "place"]
-RULES = "rules"
-MOST_PROPOSED = 30
-"""Clusters that are counted with where K is to be proposed: the most that it may become."""
 KEEP: dict[str, Any] = {"persist_state": "session"}
-
-
-# ---- what is chosen
-
-
-def chosen_area() -> AreaOfInterest | None:
-    """The area chosen last, in this session or before a restart."""
-    if "area" not in st.session_state:
-        st.session_state["area"] = state.recall("area")
-    kept = st.session_state["area"]
-    try:
-        return AreaOfInterest.from_json(json.loads(kept)) if kept else None
-    except (AreaError, ValueError, TypeError):  # what an earlier version kept
-        return None
-
-
-def choose(area: AreaOfInterest | None) -> None:
-    """Make an area the one that is chosen, here and after a restart."""
-    st.session_state["area"] = None if area is None else json.dumps(area.to_json())
-    state.remember("area", st.session_state["area"])
-
-
-def used_area() -> AreaOfInterest | None:
-    """The area that the present scene is cut to."""
-    asked = state.request()
-    if asked is None or asked.area is None:
-        return None
-    try:
-        return AreaOfInterest.from_geojson(asked.area)
-    except AreaError:
-        return None
-
-
-def take_drawing(did: Mapping[str, Any]) -> None:
-    """What was drawn on the map, or moved there, becomes the area; once, however often the map repeats it."""
-    drawn = did.get("last_active_drawing")
-    if not drawn or json.dumps(drawn) == st.session_state.get("area_drawn"):
-        return
-    st.session_state["area_drawn"] = json.dumps(drawn)
-    with state.said(later=True):
-        choose(AreaOfInterest.from_drawing(drawn))
-    st.rerun()
-
-
-# ---- the panel
 
 
 def choose_area(view: SceneView | None) -> None:
@@ -161,63 +112,3 @@ def from_place() -> AreaOfInterest | None:
     which = st.selectbox(t("area.place_which"), range(len(places)), format_func=lines.__getitem__, key=query)
     side = st.select_slider(t("area.place_size"), SIZES_KM, key="area_side", **KEEP)
     return places[which].around(side) if st.button(t("area.place_show"), width="stretch") else None
-
-
-# ---- what it takes
-
-
-def takes(area: AreaOfInterest, view: SceneView | None) -> None:
-    """Size, memory, time and price of the chosen area, before it is used."""
-    st.markdown(f"**{t('area.chosen_named', title=plain(area.title)) if area.title else t('area.chosen')}**")
-    for note in area.notes:
-        st.caption(plain(note))
-    resolution = float(view.about["pixel_size_m"]) if view is not None else 10.0
-    budget = area_budget(area, resolution=resolution)
-    left, right = st.columns(2)
-    for place, (name, figure, about) in enumerate(budget_figures(budget, resolution=resolution)):
-        (left, right)[place % 2].metric(name, figure, help=about)
-    if reason := refusal(budget):
-        st.error(plain(reason), icon=":material/error:")
-    else:
-        price(budget.shape or (1, 1))
-    used = used_area()
-    same = used is not None and used.geometry == area.geometry
-    blocked = budget.too_large or same or state.request() is None
-    if st.button(t("area.use"), type="primary", icon=":material/crop:", disabled=blocked, width="stretch"):
-        apply(area)
-    if state.request() is None:
-        st.caption(t("area.no_scene"))
-    if st.button(t("area.forget"), icon=":material/close:", width="stretch"):
-        choose(None)
-        st.rerun()
-
-
-def price(shape: tuple[int, int]) -> None:
-    """What naming the clusters would cost, by one annotator."""
-    with state.said():
-        catalogue = state.workspace().catalogue()
-        titles = {RULES: t("area.cost_rules")} | {name: entry.title for name, entry in catalogue.items()}
-        state.seed("area_model", RULES, options=list(titles))
-        name = st.selectbox(
-            t("area.cost_model"), list(titles), key="area_model", format_func=titles.__getitem__, **KEEP
-        )
-        k = (state.recall("settings") or {}).get("k", 12)
-        clusters = k if isinstance(k, int) else MOST_PROPOSED
-        key = json.dumps([name, clusters, shape])
-        if st.session_state.get("area_cost", ("", None))[0] != key:
-            cost = naming_cost([name], clusters=clusters, shape=shape, catalogue=catalogue)
-            st.session_state["area_cost"] = key, cost
-        st.caption(plain(cost_words(st.session_state["area_cost"][1], clusters=clusters)))
-
-
-def apply(area: AreaOfInterest | None) -> None:
-    """Cut the present scene to an area, or take it whole again."""
-    asked = state.request()
-    if asked is None:
-        return
-    try:
-        state.show_scene(replace(asked, area=None if area is None else area.geojson))
-    except S2DashError as error:
-        state.say_error(error)
-    else:
-        st.rerun()

@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.search_images import search_form, search_results
+from pages.parts.search_form import search_form
+from pages.parts.search_results import search_results
 from s2dash.dashboard import state
 from s2dash.dashboard.files import locate
 from s2dash.dashboard.language import t

@@ -1,9 +1,7 @@
-"""Collect reference points by clicking, bring them from a file, and take them away as one."""
+"""Collect reference points by clicking on the map."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -18,51 +16,9 @@ from s2dash.dashboard.language import t
 from s2dash.dashboard.maps import pixel_at
 from s2dash.dashboard.texts import plain
 from s2dash.dashboard.view import ClusterView
-from s2dash.map_history import corrections
 from s2dash.pipeline import RunResult
-from s2dash.point_files import FORMATS, POINTS_FILE, points_csv, points_geojson, points_geopackage, read_points
-from s2dash.reference_points import ReferencePoint, file_edit, point_edit, reference_points
+from s2dash.reference_points import ReferencePoint, point_edit, reference_points
 from s2dash.schemes import NO_DATA
-
-
-def keep_point(run: str, latitude: float, longitude: float) -> None:
-    """Keep the place that was clicked."""
-    now = st.session_state
-    with state.said(later=True):
-        result = state.server().open_run(run)
-        code = now[f"point class {run}"]
-        edit = point_edit(
-            longitude,
-            latitude,
-            code,
-            grid=result.clusters.grid,
-            scheme=result.legend.scheme,
-            who=who(),
-            note=now[f"point note {run}"],
-        )
-        state.workspace().change_map(run, edit)
-        now[f"point note {run}"] = ""
-        now.pop(f"clicked {run}", None)
-        st.toast(t("points.kept", name=plain(code_name(result, code))), icon=":material/check_circle:")
-
-
-def leave_point(run: str) -> None:
-    """Forget the place that was clicked."""
-    st.session_state.pop(f"clicked {run}", None)
-
-
-def clicked(did: dict[str, Any], run: str) -> tuple[float, float] | None:
-    """Latitude and longitude of the click that waits for an answer.
-
-    It is kept here because the map, which is built anew to show it, forgets it.
-    """
-    now = st.session_state
-    at = did.get("last_clicked")
-    if at and (place := (float(at["lat"]), float(at["lng"]))) != now.get(f"last click {run}"):
-        now[f"last click {run}"] = now[f"clicked {run}"] = place
-        st.rerun()
-    waiting: tuple[float, float] | None = now.get(f"clicked {run}")
-    return waiting
 
 
 def collect_points(result: RunResult, view: ClusterView, run: str) -> None:
@@ -120,48 +76,41 @@ def chosen_points(result: RunResult) -> tuple[ReferencePoint, ...]:
     return tuple(point for point in points if point.origin != "sample")
 
 
-def add_points(run: str, key: str) -> None:
-    """Add the points of the file that was chosen."""
-    file = st.session_state.get(key)
-    if file is None:
-        return
+def clicked(did: dict[str, Any], run: str) -> tuple[float, float] | None:
+    """Latitude and longitude of the click that waits for an answer.
+
+    It is kept here because the map, which is built anew to show it, forgets it.
+    """
+    now = st.session_state
+    at = did.get("last_clicked")
+    if at and (place := (float(at["lat"]), float(at["lng"]))) != now.get(f"last click {run}"):
+        now[f"last click {run}"] = now[f"clicked {run}"] = place
+        st.rerun()
+    waiting: tuple[float, float] | None = now.get(f"clicked {run}")
+    return waiting
+
+
+def keep_point(run: str, latitude: float, longitude: float) -> None:
+    """Keep the place that was clicked."""
+    now = st.session_state
     with state.said(later=True):
         result = state.server().open_run(run)
-        scheme = result.legend.scheme
-        points = read_points(file.getvalue(), file.name, scheme=scheme)
-        edit, left = file_edit(points, file=file.name, grid=result.clusters.grid, scheme=scheme, who=who())
-        state.workspace().change_map(run, edit)
-        said = t("points.added", count=len(points) - left, file=plain(file.name))
-        st.toast(f"{said} {t('points.left_out', count=left)}" if left else said, icon=":material/check_circle:")
-
-
-def point_files(result: RunResult, run: str) -> None:
-    """Points to take away, and to bring."""
-    scheme = result.legend.scheme
-    points = reference_points(result.map_edits)
-    stem = POINTS_FILE.removesuffix(".geojson")
-    with st.expander(t("points.files"), icon=":material/download:"):
-        if points:
-            st.caption(t("points.download", count=len(points)))
-            made: dict[str, tuple[str, Callable[..., str | bytes], str]] = {
-                "geojson": ("GeoJSON", points_geojson, "application/geo+json"),
-                "csv": ("CSV", points_csv, "text/csv"),
-                "gpkg": ("GeoPackage", points_geopackage, "application/geopackage+sqlite3"),
-            }
-            with st.container(horizontal=True):
-                for ending, (kind, write, mime) in made.items():  # written only when somebody wants it
-                    content = partial(write, points, scheme)
-                    key = f"points {ending} {run}"
-                    st.download_button(kind, content, f"{stem}.{ending}", mime, key=key, on_click="ignore")
-        else:
-            st.caption(t("points.nothing_to_download"))
-        # A new box after every change: what was added is not offered again.
-        key = f"points file {run} {len(corrections(result.map_edits))}"
-        shut = not may_write()
-        file = st.file_uploader(
-            t("points.upload"), type=list(FORMATS), key=key, help=t("points.upload_help"), disabled=shut
+        code = now[f"point class {run}"]
+        edit = point_edit(
+            longitude,
+            latitude,
+            code,
+            grid=result.clusters.grid,
+            scheme=result.legend.scheme,
+            who=who(),
+            note=now[f"point note {run}"],
         )
-        if file is not None:
-            st.button(
-                t("points.add"), key=f"add {key}", type="primary", disabled=shut, on_click=add_points, args=(run, key)
-            )
+        state.workspace().change_map(run, edit)
+        now[f"point note {run}"] = ""
+        now.pop(f"clicked {run}", None)
+        st.toast(t("points.kept", name=plain(code_name(result, code))), icon=":material/check_circle:")
+
+
+def leave_point(run: str) -> None:
+    """Forget the place that was clicked."""
+    st.session_state.pop(f"clicked {run}", None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts.check_places import check_places
-from pages.parts.collect_points import collect_points, point_files
+from pages.parts.collect_points import collect_points
 from pages.parts.correct_area import correct_area
+from pages.parts.point_exchange import point_files
 from pages.parts.sign_in import may_write, who, why_not
 from s2dash.corrections import unusable_areas
 from s2dash.dashboard import state

@@ -1,144 +1,35 @@
-"""The way to imagery through a catalogue: area and dates, what there is, what it takes, and fetching it."""
+"""What a search for images found, what it takes to fetch it, and fetching it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import streamlit as st
 
-from pages.parts.choose_area import choose, chosen_area
-from s2dash.area import AreaOfInterest
+from pages.parts.chosen_area import chosen_area
+from pages.parts.search_form import KEEP, LOAD, SEARCH, awaited, under_way
 from s2dash.area_budget import area_budget
 from s2dash.dashboard import state
 from s2dash.dashboard.area_words import refusal
 from s2dash.dashboard.image_search import (
-    FIRST_DAY,
-    OTHER,
     WAYS,
-    Asked,
     Awaited,
     Choice,
     Fetched,
     Found,
-    catalogue_titles,
     cost_words,
     fetch,
-    first_days,
     image_line,
     image_rows,
     image_words,
     images_by_id,
     period_words,
     same_place,
-    search,
     thumbnails,
 )
-from s2dash.dashboard.language import language, t, written_day
-from s2dash.dashboard.texts import number, plain
+from s2dash.dashboard.language import t, written_day
+from s2dash.dashboard.texts import plain
 from s2dash.errors import NoImageryError
 from s2dash.masking import MaskRule
-from s2dash.presets import presets
 from s2dash.sources.stac.choose import for_composite
-
-KEEP: dict[str, Any] = {"persist_state": "session"}
-CLOUD = 30
-SEARCH, LOAD = "image search", "image load"
-"""Where the session keeps what is being searched and fetched."""
-
-
-# ---- what is asked
-
-
-def search_form() -> None:
-    """Place, dates, clouds, catalogue, and the button that searches."""
-    choose_preset()
-    saved = state.recall("search") or {} if "search_cloud" not in st.session_state else {}
-    titles = catalogue_titles()
-    today = datetime.now(UTC).date()
-    state.seed("search_days", first_days(today))
-    state.seed("search_cloud", CLOUD, saved=saved.get("cloud"), options=range(101))
-    state.seed("search_source", next(iter(titles)), saved=saved.get("source"), options=list(titles))
-    area = chosen_area()
-    st.caption(t("search.area_none") if area is None else t("search.area_is", area=area_words(area)))
-    days = st.date_input(
-        t("search.days"), min_value=FIRST_DAY, max_value=today, key="search_days", format="YYYY-MM-DD", **KEEP
-    )
-    cloud = st.slider(t("search.cloud"), 0, 100, key="search_cloud", help=t("search.cloud_help"), **KEEP)
-    source = st.selectbox(
-        t("search.catalogue"), list(titles), key="search_source", format_func=titles.__getitem__, **KEEP
-    )
-    if source == OTHER:
-        source = st.text_input(
-            t("search.address"), key="search_address", placeholder="https://", help=t("search.address_help"), **KEEP
-        ).strip()
-    period = days if isinstance(days, tuple) and len(days) == 2 else None
-    if period is None:
-        st.caption(t("search.days_two"))
-    ready = area is not None and period is not None and bool(source) and not under_way()
-    pressed = st.button(
-        t("search.search"), type="primary", icon=":material/search:", disabled=not ready, width="stretch"
-    )
-    if pressed and area is not None and period is not None:
-        state.remember("search", {"cloud": cloud, "source": st.session_state["search_source"]})
-        begin_search(Asked(area, *period, cloud, source))
-
-
-def choose_preset() -> None:
-    """A place to try: it fills in the area, the dates and the clouds."""
-    spoken, known = language(), presets()
-    area = chosen_area()
-    chosen = known.get(st.session_state.get("search_preset") or "")
-    if chosen is not None and (area is None or not same_place(area, chosen.area(spoken))):
-        st.session_state["search_preset"] = None  # another area was chosen since
-    st.selectbox(
-        t("search.preset"),
-        list(known),
-        key="search_preset",
-        index=None,
-        format_func=lambda key: known[key].name(spoken),
-        placeholder=t("search.preset_none"),
-        help=t("search.preset_help"),
-        on_change=take_preset,
-    )
-
-
-def take_preset() -> None:
-    """Fill in what the place to try says."""
-    preset = presets().get(st.session_state.get("search_preset") or "")
-    if preset is not None:
-        choose(preset.area(language()))
-        st.session_state["search_days"] = preset.season(datetime.now(UTC).date())
-        st.session_state["search_cloud"] = preset.max_cloud
-
-
-def area_words(area: AreaOfInterest) -> str:
-    """An area in a few words."""
-    size = t("texts.km2", area=number(area.area_km2, 1))
-    return f"{plain(area.title)}, {size}" if area.title else size
-
-
-def under_way() -> bool:
-    """Whether this session searches or fetches already."""
-    return any(kept is not None and not kept.over for kept in (awaited(SEARCH), awaited(LOAD)))
-
-
-def awaited(name: str) -> Awaited[Any] | None:
-    """Work this session began."""
-    found: Awaited[Any] | None = st.session_state.get(name)
-    return found
-
-
-def begin_search(asked: Asked) -> None:
-    """Search in the background."""
-    waiting = Awaited[Found]()
-    st.session_state[SEARCH] = waiting
-    st.session_state.pop(LOAD, None)
-    state.start_job(t("search.job"), waiting.work(lambda progress: search(asked, progress)))
-    st.rerun()
-
-
-# ---- what was found
 
 
 def search_results(mask: MaskRule) -> None:

@@ -18,6 +18,7 @@ from s2dash.annotation.provider import ModelReply, ModelRequest, Usage
 from s2dash.annotation.purse import Purse
 from s2dash.annotation.replies import AnswerBook, MemoryReplies, ReplyBook, ReplyKey
 from s2dash.annotation.service_line import NoMoreCalls, ServiceLine
+from s2dash.annotation.turns import Turns
 from s2dash.errors import AnnotationError, BudgetError, Cancelled, ProviderError
 from s2dash.progress import Progress, Silent
 
@@ -141,6 +142,7 @@ class _Asking:
         self._rng = rng
         self._progress = progress
         self._stop = threading.Event()
+        self._turns = Turns(book, timer=timer, stop=self._stop)
         self._changed = threading.Condition()
         # Everything below is guarded by the condition.
         self._answers: dict[int, Answer] = {}
@@ -273,7 +275,9 @@ class _Asking:
                 return
             flight, mine = FLIGHTS.board(task.key)
         answer: Answer | None = None
+        ours = False
         try:
+            ours = self._turns.take(task.key, who=task.who.name, answered=lambda: self._find(task) is not None)
             if self._stop.is_set() or task.who.name in self._lost or line.given_up:
                 return
             answer = self._find(task)  # another asking may have brought it since the first look
@@ -291,7 +295,11 @@ class _Asking:
         except AnnotationError as error:
             self._fail(task.who, str(error))
         finally:
-            FLIGHTS.land(flight, answer)
+            try:
+                if ours:
+                    self._turns.give_back(task.key)
+            finally:
+                FLIGHTS.land(flight, answer)
 
     def _converse(self, task: _Task, line: ServiceLine) -> Answer:
         who = task.who
@@ -340,6 +348,7 @@ class _Asking:
     def _watch(self) -> None:
         while True:
             self._report()
+            self._turns.renew()
             with self._changed:
                 if self._crash is not None:
                     raise self._crash
@@ -363,6 +372,8 @@ class _Asking:
         text = f"{self._titles[name]} {self._over[name]} of {self._asked[name]}"
         if name in self._lost:
             return f"{text} (given up)"
+        if elsewhere := self._turns.waiting(name):
+            return f"{text} ({elsewhere} being asked by another program)"
         return f"{text} (it asks to wait {held_s:.0f} s)" if held_s >= 1 else text
 
     def _outcome(self, questions: Sequence[tuple[Annotator, Question]]) -> Asked:
@@ -380,14 +391,5 @@ class _Asking:
             usage=self._usage,
             called=self._called,
             found=self._found,
-            stopped=self._too_much(),
-        )
-
-    def _too_much(self) -> str:
-        if not self._too_dear:
-            return ""
-        return (
-            f"The budget of ${self._purse.budget or 0.0:.2f} ended the asking: ${self._purse.spent:.4f} are spent, and "
-            f"{self._too_dear[-1]}. {len(self._too_dear)} of {sum(self._asked.values())} questions were not asked. "
-            "Raise the budget to ask them; what was answered is kept and is not paid for again."
+            stopped=self._purse.ended(self._too_dear, of=sum(self._asked.values())),
         )

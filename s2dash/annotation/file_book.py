@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, astuple
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from s2dash.errors import AnnotationError
 
 ANSWERS = "S2DASH_ANSWERS"
 """Environment variable that names the file of answers, where it should not be the default one."""
+_SLOTS = 256
+"""Lock files: questions that share one are asked one after the other."""
 
 
 def default_book() -> Path:
@@ -42,6 +45,7 @@ class FileBook:
         self._answers: dict[ReplyKey, Answer] = {}
         self._replies: dict[tuple[ReplyKey, int], ModelReply] = {}
         self._read_to = 0
+        self._held: dict[ReplyKey, int] = {}
         with self._lock:
             self._catch_up()
 
@@ -73,6 +77,34 @@ class FileBook:
                 self._add({"kind": "reply", "key": asdict(key), "ask": ask, "content": content})
                 self._replies[key, ask] = reply
 
+    def claim(self, key: ReplyKey) -> bool:
+        """Whether this process may ask a question now; its lock goes with the process, however that ends."""
+        slot = int(sha256("/".join(astuple(key)).encode()).hexdigest(), 16) % _SLOTS
+        folder = self._path.with_name(f"{self._path.name}.locks")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder / f"{slot:02x}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise self._unkept(error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        with self._lock:
+            self._held[key] = handle
+        return True
+
+    def release(self, key: ReplyKey) -> None:
+        """Let others ask a question that was claimed."""
+        with self._lock:
+            handle = self._held.pop(key, None)
+        if handle is not None:
+            os.close(handle)
+
+    def renew_claims(self) -> None:
+        """Nothing to do: the locks hold as long as the process."""
+
     def _add(self, row: dict[str, Any]) -> None:
         line = json.dumps(row, ensure_ascii=True) + "\n"
         try:
@@ -85,10 +117,13 @@ class FileBook:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise AnnotationError(
-                f"Answers cannot be kept in {self._path}: {error.strerror}. Nothing is asked that could not be kept; "
-                f"name another file by {ANSWERS}."
-            ) from error
+            raise self._unkept(error) from error
+
+    def _unkept(self, error: OSError) -> AnnotationError:
+        return AnnotationError(
+            f"Answers cannot be kept in {self._path}: {error.strerror}. Nothing is asked that could not be kept; "
+            f"name another file by {ANSWERS}."
+        )
 
     def _ends_with_newline(self) -> bool:
         with self._path.open("rb") as file:

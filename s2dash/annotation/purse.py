@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 
 class Purse:
@@ -51,3 +52,18 @@ class Purse:
                 self._reserved = 0.0
             self._spent += spent
             self._changed.notify_all()
+
+    def ended(self, too_dear: Sequence[str], *, of: int) -> str:
+        """A sentence with the numbers where the budget ended the asking; empty where it did not.
+
+        Args:
+            too_dear: Why questions were not asked, one text each.
+            of: Questions in all.
+        """
+        if not too_dear:
+            return ""
+        return (
+            f"The budget of ${self.budget or 0.0:.2f} ended the asking: ${self.spent:.4f} are spent, and "
+            f"{too_dear[-1]}. {len(too_dear)} of {of} questions were not asked. "
+            "Raise the budget to ask them; what was answered is kept and is not paid for again."
+        )

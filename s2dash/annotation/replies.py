@@ -46,6 +46,20 @@ class ReplyBook(Protocol):
         """Keep a reply; of two to the same question the first stays."""
 
 
+@runtime_checkable
+class ClaimBook(Protocol):
+    """Lets one process at a time ask a question, where several use the same book; safe to use from several threads."""
+
+    def claim(self, key: ReplyKey) -> bool:
+        """Whether this process may ask a question now; then others may not, until it releases it or ends."""
+
+    def release(self, key: ReplyKey) -> None:
+        """Let others ask it."""
+
+    def renew_claims(self) -> None:
+        """Say, now and then, that this process still works on what it claimed."""
+
+
 @dataclass
 class MemoryReplies:
     """Replies kept only as long as the program runs, where there is no workspace."""

@@ -12,11 +12,12 @@ from s2dash.annotation.replies import ReplyKey
 from s2dash.errors import StoreError
 from s2dash.export.json_values import json_value
 from s2dash.store import tables
+from s2dash.store.claims import Claims
 from s2dash.store.part import now
 from s2dash.store.replies import Replies
 
 
-class Answers(Replies):
+class Answers(Replies, Claims):
     """What annotators said, across runs."""
 
     def save_answer(self, run_id: str, answer: Answer) -> Answer:
@@ -105,6 +106,18 @@ class RunAnswers:
     def keep_reply(self, key: ReplyKey, ask: int, reply: ModelReply) -> None:
         """Keep a reply that the run received."""
         self._answers.save_reply(self._run_id, key, ask, reply)
+
+    def claim(self, key: ReplyKey) -> bool:
+        """Whether this process may ask a question now."""
+        return self._answers.claim(key)
+
+    def release(self, key: ReplyKey) -> None:
+        """Let others ask a question that this process claimed."""
+        self._answers.release(key)
+
+    def renew_claims(self) -> None:
+        """Say that this process still works on all it claimed."""
+        self._answers.renew_claims()
 
 
 def _answers_by(*, card: str, prompt: str, model: str) -> Select[Any]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised by one with every change of a table; a newer workspace is refused, an older one is brought up to date."""
 
 
@@ -131,6 +131,19 @@ replies = Table(
     Column("saved", UTCTime, nullable=False),
     Column("run_id", ForeignKey("runs.id", ondelete="SET NULL"), index=True),
     UniqueConstraint("card", "prompt", "model", "ask"),
+)
+
+# Who asks what now: a row goes when the answer is kept.
+claims = Table(
+    "claims",
+    metadata,
+    Column("card", String(200), primary_key=True),
+    Column("prompt", String(200), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("renewed", UTCTime, nullable=False),
 )
 
 events = Table(

@@ -209,24 +209,66 @@ def test_two_clicks_pay_once(tmp_path: Path):
         assert all(len(store.answers(run)) == 6 for run in runs)
 
 
-CRASH = """
+PROGRAM = """
 import sys
 from pathlib import Path
 from asking_fakes import entry, question
 from s2dash.annotation.asking import ask_all
+from s2dash.annotation.file_book import FileBook
 from s2dash.annotation.keys import Keys
 from s2dash.annotation.model_annotator import ModelAnnotator
 from s2dash.annotation.providers import make_provider
 from s2dash.store import Store
 
-folder, address = sys.argv[1:]
+place, address, clusters = sys.argv[1:]
 keys = Keys.from_environment()
 one = entry("claude", provider="claude", address=address, limit=2)
 who = ModelAnnotator(one, make_provider(one, keys=keys), keys=keys)
-store = Store.open(Path(folder))
-run = store.begin_run(project=store.ensure_project("P").id, title="r", scene={}, settings={}).id
-ask_all([(who, question(cluster)) for cluster in range(1, 9)], book=store.answer_book(run))
+if place.endswith(".jsonl"):
+    book = FileBook(Path(place))
+else:
+    store = Store.open(Path(place))
+    book = store.answer_book(
+        store.begin_run(project=store.ensure_project("P").id, title="r", scene={}, settings={}).id
+    )
+asked = ask_all([(who, question(cluster)) for cluster in range(1, int(clusters) + 1)], book=book)
+print(len(asked.answers), asked.called, asked.found)
 """
+
+
+def program(place: Path, server: ModelServer, *, clusters: int) -> subprocess.Popen[str]:
+    """A program of its own that asks."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}", "SOME_API_KEY": KEY}
+    command = [sys.executable, "-c", PROGRAM, str(place), server.address, str(clusters)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("place", ["workspace", "answers.jsonl"])
+def test_two_programs_pay_once(tmp_path: Path, place: str):
+    with ModelServer("claude", otherwise=answers(), latency_s=0.4) as server:
+        both = [program(tmp_path / place, server, clusters=8) for _ in range(2)]
+        said = [[int(word) for word in one.communicate(timeout=60)[0].split()] for one in both]
+        assert sorted(times_asked(server).values()) == [1] * 8
+    assert [answered for answered, _, _ in said] == [8, 8]
+    assert sum(called for _, called, _ in said) == 8
+    assert sum(found for _, _, found in said) == 8
+
+
+def test_a_program_that_is_killed_keeps_nobody_waiting(tmp_path: Path):
+    def script(call: Any) -> Turn:
+        return hangs() if call.number <= 2 else answers()
+
+    with served("claude", script) as (server, who):
+        killed = program(tmp_path / "w", server, clusters=4)
+        assert server.wait_for(2, timeout_s=60)
+        with Store.open(tmp_path / "w") as store:
+            run = store.begin_run(project=store.ensure_project("P").id, title="again", scene={}, settings={}).id
+            threading.Timer(1.5, killed.kill).start()
+            begun = time.monotonic()
+            asked = ask(who, clusters=2, book=store.answer_book(run))
+            assert time.monotonic() - begun > 1.0, "it waits for who asks already, while that one lives"
+            assert (len(asked.answers), asked.called) == (2, 2)
+        killed.communicate(timeout=10)
 
 
 def test_after_a_crash_no_question_that_was_answered_is_asked_again(tmp_path: Path):
@@ -240,15 +282,12 @@ def test_after_a_crash_no_question_that_was_answered_is_asked_again(tmp_path: Pa
         return answers() if call.number < 5 else hangs()
 
     with served("claude", script) as (server, who):
-        environment = os.environ | {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}",
-            "SOME_API_KEY": KEY,
-        }
-        process = subprocess.Popen([sys.executable, "-c", CRASH, str(folder), server.address], env=environment)
+        process = program(folder, server, clusters=8)
         # Each of the two threads keeps what it got before its next call, so with two calls hanging all five are kept.
         assert server.wait_for(7, timeout_s=60)
         process.send_signal(signal.SIGKILL)
-        assert process.wait(10) == -signal.SIGKILL
+        process.communicate(timeout=10)
+        assert process.returncode == -signal.SIGKILL
         before = times_asked(server)
         assert len(server.calls) == 7
         crashed.set()

@@ -10,7 +10,7 @@ import pytest
 from s2dash.annotation.answer import Answer
 from s2dash.annotation.file_book import ANSWERS, FileBook, default_book
 from s2dash.annotation.provider import ModelReply, Usage
-from s2dash.annotation.replies import AnswerBook, ReplyBook, ReplyKey
+from s2dash.annotation.replies import AnswerBook, ClaimBook, ReplyBook, ReplyKey
 from s2dash.errors import AnnotationError
 
 
@@ -105,3 +105,22 @@ def test_the_file_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytes
     assert default_book() == tmp_path / "s2dash" / "answers.jsonl"
     monkeypatch.setenv(ANSWERS, str(tmp_path / "mine.jsonl"))
     assert default_book() == tmp_path / "mine.jsonl"
+
+
+def test_one_book_at_a_time_asks_a_question(tmp_path: Path) -> None:
+    first, second = FileBook(tmp_path / "a.jsonl"), FileBook(tmp_path / "a.jsonl")
+    assert isinstance(first, ClaimBook)
+    key, other = ReplyKey("c", "p", "m"), ReplyKey("c", "p", "n")
+    assert first.claim(key)
+    assert not second.claim(key)
+    assert second.claim(other)
+    second.release(key)  # not its own
+    assert not second.claim(key)
+    first.release(key)
+    assert second.claim(key)
+    for book in (first, second):
+        book.renew_claims()
+        book.release(key)
+        book.release(other)
+    assert (tmp_path / "a.jsonl.locks").is_dir()
+    assert not (tmp_path / "a.jsonl").exists(), "nothing was answered"

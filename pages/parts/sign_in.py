@@ -21,6 +21,24 @@ from s2dash.dashboard.who import Person, listed_writers, person_of, providers
 from s2dash.errors import NotAllowedError, SignInError
 from s2dash.workspace import person
 
+LEAVE = """<script>
+if (!window.s2dashLeaves) {
+    window.s2dashLeaves = true;
+    addEventListener('pagehide', () => sessionStorage.setItem(
+        's2dash.left', JSON.stringify({ at: Date.now(), to: location.pathname + location.search })));
+}
+</script>"""
+"""Notes in the tab what a visitor looked at when leaving for the provider, who sends people to the first page."""
+RETURN = """<script>
+{
+    const kept = JSON.parse(sessionStorage.getItem('s2dash.left') || 'null');
+    sessionStorage.removeItem('s2dash.left');
+    const fresh = kept && Date.now() - kept.at < 15 * 60 * 1000;
+    if (fresh && kept.to !== location.pathname + location.search) { location.replace(location.origin + kept.to); }
+}
+</script>"""
+"""Shows that again to who comes back signed in."""
+
 
 def configured() -> Mapping[str, Any]:
     """The table `[auth]` of the secrets; empty where nobody needs to sign in.
@@ -87,6 +105,7 @@ def sign_in_panel() -> None:
     if not auth:
         return
     found = signed_in()
+    st.html(RETURN if found.signed_in else LEAVE, unsafe_allow_javascript=True)
     st.divider()
     if found.signed_in:
         st.caption(f":material/person: {t('sign_in.signed_in', name=plain(found.name))}")

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import secrets
 import threading
 import time
@@ -22,6 +23,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from playwright.sync_api import expect
 from running_app import IN_A_BROWSER
+from visitor import IDLE
 
 from benchmarks.screenshots import free_port
 from s2dash.export.scene import write_scene
@@ -205,13 +207,17 @@ def test_who_is_listed_writes_in_their_own_name_and_everybody_reads(
         expect(accept(page)).to_be_disabled()
 
         sign_in(page, "Ada Lovelace")
-        labels(page)
+        page.wait_for_selector("h5")  # back where she was, not on the first page
+        expect(page).to_have_url(re.compile(rf"/labels\?.*run={run}"))
+        page.wait_for_timeout(500)
+        page.wait_for_function(IDLE)  # a click into a page that is still being drawn may be lost
         accept(page).click()
         page.get_by_text("Set by Ada Lovelace (ada@example.org)").wait_for()
         (event,) = space.store.events(run)
         assert (event.kind, event.who) == ("override", "Ada Lovelace (ada@example.org)")
         page.get_by_test_id("stSidebar").get_by_role("button", name="Sign out").click()
         page.get_by_test_id("stSidebar").get_by_role("button", name="Sign in").wait_for(timeout=30_000)
+        expect(page.locator("h1")).to_contain_text("Area & imagery")
         labels(page)
         expect(accept(page)).to_be_disabled()
 

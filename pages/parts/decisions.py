@@ -9,12 +9,22 @@ import streamlit as st
 
 from pages.parts.sign_in import may_write, name_box, who
 from s2dash.dashboard import state
-from s2dash.dashboard.labels import class_areas, class_name, event_lines, next_in_doubt, work_done
+from s2dash.dashboard.agreement_tables import csv_bytes
+from s2dash.dashboard.labels import class_areas, class_name, next_in_doubt, work_done
 from s2dash.dashboard.language import language, t
+from s2dash.dashboard.run_history import history_rows, run_history
 from s2dash.dashboard.texts import plain
 from s2dash.pipeline import RunResult
 
 ON_A_PAGE = 20
+ICONS = {
+    "label": ":material/label:",
+    "note": ":material/sticky_note_2:",
+    "clusters": ":material/bubble_chart:",
+    "area": ":material/draw:",
+    "points": ":material/location_on:",
+    "class": ":material/palette:",
+}
 KEYS = {"undo": "Z", "redo": "Y", "next_disputed": "D"}
 """Keys of the buttons here; Streamlit keeps C and R for itself."""
 
@@ -81,16 +91,27 @@ def meanings(result: RunResult) -> None:
 
 
 def history(result: RunResult, run: str) -> None:
-    """Everything people did to the legend, newest first; also to clusters that are not there now."""
-    events = state.kept("events", lambda: state.workspace().store.events(run))[::-1]
-    with st.expander(t("labels.history", count=len(events)), icon=":material/history:"):
+    """Everything people did to the run, newest first; also to clusters that are not there now."""
+    deeds = state.kept(f"history {language()}", lambda: run_history(result, state.workspace().store.events(run)))
+    with st.expander(t("labels.history", count=len(deeds)), icon=":material/history:"):
         at = 0
-        if len(events) > ON_A_PAGE:
-            at = st.pagination(-(-len(events) // ON_A_PAGE), key=f"history page {run}", max_visible_pages=5) - 1
-        for event in events[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
-            st.caption("  \n".join(plain(line) for line in event_lines(result, event)))
-        if not events:
+        if len(deeds) > ON_A_PAGE:
+            at = st.pagination(-(-len(deeds) // ON_A_PAGE), key=f"history page {run}", max_visible_pages=5) - 1
+        for deed in deeds[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
+            st.caption(f"{ICONS[deed.kind]} {plain(deed.what)}  \n{plain(deed.facts)}")
+        if not deeds:
             st.caption(t("labels.history_empty"))
+            return
+        st.download_button(
+            t("labels.history_csv"),
+            lambda: csv_bytes(history_rows(deeds)),
+            f"history-{run}.csv",
+            "text/csv",
+            key=f"history file {run}",
+            icon=":material/download:",
+            on_click="ignore",
+            width="stretch",
+        )
 
 
 def areas(result: RunResult) -> None:

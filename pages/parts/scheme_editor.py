@@ -167,7 +167,7 @@ def past(result: RunResult, run: str) -> None:
     with st.expander(t("scheme.history", count=len(edits)), icon=":material/history:"):
         for edit, holds in edits:
             said, button = st.columns([4, 1], vertical_alignment="center")
-            what, by = edit_lines(result.legend.scheme, edit)
+            what, by = map(plain, edit_lines(result.legend.scheme, edit))
             said.markdown(what if holds else f"~~{what}~~")
             said.caption(by)
             button.button(

@@ -131,11 +131,16 @@ def class_areas(result: RunResult) -> list[tuple[str, float, float]]:
 
 def event_lines(result: RunResult, event: LegendEvent) -> tuple[str, str]:
     """A decision or a note in two lines of plain text: what, and by whom, when and why."""
-    when = f"{event.who}, {written_moment(event.when)}"
+    why = f" ({event.why})" if event.why and event.kind != "note" else ""
+    return event_text(result, event), f"{event.who}, {written_moment(event.when)}{why}"
+
+
+def event_text(result: RunResult, event: LegendEvent) -> str:
+    """A decision or a note in a line of plain text."""
     if event.kind == "note":
-        return t("labels.event_note", cluster=event.cluster, text=event.why), when
+        return t("labels.event_note", cluster=event.cluster, text=event.why)
     change = f"{event.cluster}: {class_name(result, event.before)} → {class_name(result, event.after)}"
-    return f"{t(f'labels.event_{event.kind}')} {change}", when + (f" ({event.why})" if event.why else "")
+    return f"{t(f'labels.event_{event.kind}')} {change}"
 
 
 def answer_line(result: RunResult, answer: Answer) -> str:

@@ -114,16 +114,21 @@ def class_edits(result: RunResult) -> tuple[tuple[MapEdit, bool], ...]:
 
 
 def edit_lines(scheme: ClassScheme, edit: MapEdit) -> tuple[str, str]:
-    """A class edit in two lines of Markdown: what, and by whom, when and why."""
+    """A class edit in two lines of plain text: what, and by whom, when and why."""
+    why = f" ({edit.why})" if edit.why else ""
+    return class_edit_text(scheme, edit), f"{edit.who}, {written_moment(edit.when)}{why}"
+
+
+def class_edit_text(scheme: ClassScheme, edit: MapEdit) -> str:
+    """A class edit in a line of plain text."""
     content, code = edit.content, int(edit.content["code"])
     names = content.get("names", {})
-    told = {
-        "name": plain(class_title(scheme[code]) if scheme.knows(code) else str(code)),
-        "new": plain(names.get(language()) or next(iter(names.values()), "")),
-        "colour": content.get("colour", ""),
-    }
-    why = f" ({plain(edit.why)})" if edit.why else ""
-    return t(f"scheme.did_{content['op']}", **told), f"{plain(edit.who)}, {written_moment(edit.when)}{why}"
+    return t(
+        f"scheme.did_{content['op']}",
+        name=class_title(scheme[code]) if scheme.knows(code) else str(code),
+        new=names.get(language()) or next(iter(names.values()), ""),
+        colour=content.get("colour", ""),
+    )
 
 
 def swatch(colour: str) -> str:

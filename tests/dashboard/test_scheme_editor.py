@@ -195,8 +195,8 @@ def test_rows_and_lines_of_an_edited_run(space, run):
     assert row.hectares == pytest.approx(result.cards[2].area_ha)
     assert [(edit.seq, holds) for edit, holds in class_edits(result)] == [(2, False), (1, True)]
     what, by = edit_lines(result.legend.scheme, result.map_edits[0])
-    assert what == r"**Vine \*x\*** was added"
-    assert by.startswith(r"A\_b, ")
+    assert what == "“Vine *x*” was added"
+    assert by.startswith("A_b, ")
 
 
 def test_near_colours_are_told_for_everybody_and_for_some():

@@ -437,7 +437,7 @@ def test_an_unknown_annotator_is_found_out_before_the_work(refused, scene, monke
     def never(*_: object, **__: object) -> None:
         raise AssertionError("pixels were read before the annotators were looked up")
 
-    monkeypatch.setattr("s2dash.pipeline.build_features", never)
+    monkeypatch.setattr("s2dash.run_settings.build_features", never)
     assert "gpt-99" in refused(scene, "--annotators", "gpt-99")
 
 

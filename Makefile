@@ -46,7 +46,7 @@ unit:
 
 # One more go for a test that fails: a browser on a busy machine may lose a click, as a person's does. The report says "rerun".
 browser:
-	$(BIN)/python -m pytest -m browser --reruns 1
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser --reruns 1
 
 # Pins all that the direct requirements need in turn; run it on Linux after changing a .in file.
 lock:

@@ -12,8 +12,8 @@ from pages.parts.link_panel import turn_to_asked
 from pages.parts.media import serve
 from pages.parts.palette_switch import palette_of_address
 from pages.parts.sign_in import sign_in_panel, who
-from pages.parts.split import STYLE
 from pages.parts.story_ways import presented, step_of_address
+from pages.parts.style import STYLE
 from s2dash.dashboard import state
 from s2dash.dashboard.language import t
 from s2dash.dashboard.publish import publish_by

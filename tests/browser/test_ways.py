@@ -270,6 +270,9 @@ def test_every_page_is_seen(demo: str, visit: Callable[..., Visitor], scheme: st
             colour = "element => getComputedStyle(element).backgroundColor"
             around = ada.page.get_by_test_id("stApp").evaluate(colour)
             expect(ada.map().locator(".leaflet-bar a").first).to_have_css("background-color", around)
+        if title == "Clusters":
+            main_button = ada.page.get_by_role("button", name="Make the map")
+            expect(main_button).to_have_css("color", "rgb(4, 18, 12)" if scheme == "dark" else "rgb(255, 255, 255)")
         nothing_hangs_over_the_edge(ada.page)
         ada.page.wait_for_timeout(600)  # bars and charts glide into place
         name = f"{title.split()[0].lower()}-{scheme}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from s2dash.errors import FeatureError, ModelMismatchError
+from s2dash.errors import FeatureError, ModelMismatchError, NoValidPixelsError
 from s2dash.grid import BLOCK, blocks, pad
 from s2dash.indices import compute_indices, index_notes
 from s2dash.parallel import ordered_map
@@ -98,7 +98,7 @@ class FeatureStack:
     """Statistics of the season, by the names of the scene's `season` layers."""
     notes: tuple[str, ...] = ()
     """Substitutions and omissions the person should know."""
-    _samples: dict[tuple[int, int], tuple[PixelSample, FloatArray]] = field(default_factory=dict, repr=False)
+    _samples: dict[tuple[int, int], FloatArray] = field(default_factory=dict, repr=False)
 
     @property
     def grid(self) -> GeoBox:
@@ -157,9 +157,8 @@ class FeatureStack:
         """Standardised features of a seeded sample of valid pixels, shape (pixel, feature), float32."""
         if (size, seed) not in self._samples:
             drawn = draw_sample(self.scene, size=size, seed=seed, progress=progress)
-            raw = _raw_sample(self.scene, self.indices, self.texture, self.season, drawn)
-            self._samples[size, seed] = drawn, raw
-        return np.ascontiguousarray(self.scaler.apply(self._samples[size, seed][1]).T)
+            self._samples[size, seed] = _raw_sample(self.scene, self.indices, self.texture, self.season, drawn)
+        return np.ascontiguousarray(self.scaler.apply(self._samples[size, seed]).T)
 
     def with_scaler(self, scaler: Standardiser) -> FeatureStack:
         """The same features standardised like those of another scene.
@@ -214,13 +213,21 @@ def build_features(
     season = tuple(dict.fromkeys(season))
     _check_season(scene, season)
     names = feature_names(scene.bands, indices, texture, season)
-    said = tuple(dict.fromkeys(notes))
-    if scaler is not None:
+    if scaler is not None and not season:
+        said = tuple(dict.fromkeys(notes))
         return FeatureStack(scene, indices, texture, replace(scaler, names=names), season, said).with_scaler(scaler)
     drawn = draw_sample(scene, size=sample, seed=seed, progress=progress)
     raw = _raw_sample(scene, indices, texture, season, drawn)
+    if raw.shape[1] < len(drawn):
+        notes.append(
+            f"About {1 - raw.shape[1] / len(drawn):.1%} of the pixels have no statistics of the season; they are left "
+            "out as no data."
+        )
+    said = tuple(dict.fromkeys(notes))
+    if scaler is not None:
+        return FeatureStack(scene, indices, texture, replace(scaler, names=names), season, said).with_scaler(scaler)
     stack = FeatureStack(scene, indices, texture, Standardiser.fit(names, raw), season, said)
-    stack._samples[sample, seed] = drawn, raw
+    stack._samples[sample, seed] = raw
     return stack
 
 
@@ -268,9 +275,11 @@ def _raw_block(
         local = _local_statistics(values[[names.index(name) for name in texture.of]], valid, texture.size)
         values, valid = np.concatenate([values, local])[(slice(None), *inner)], valid[inner]
     if season and scene.season is not None:
-        # not a number where the whole season saw nothing, or no light at all for the NDVI
-        layers = np.nan_to_num(scene.season.read(season, window), nan=0.0, posinf=0.0, neginf=0.0)
-        values = np.concatenate([values, layers.astype(np.float32)])
+        # not a number where the whole season saw nothing, or no light at all for the NDVI: any number put there would
+        # make a cluster of what was not seen
+        layers = scene.season.read(season, window).astype(np.float32)
+        seen = np.isfinite(layers).all(axis=0)
+        values, valid = np.concatenate([values, np.where(seen, layers, 0.0)]), valid & seen
     return values, valid
 
 
@@ -297,7 +306,11 @@ def _local_statistics(values: FloatArray, valid: BoolArray, size: int) -> FloatA
 def _raw_sample(
     scene: Scene, indices: Sequence[str], texture: Texture | None, season: Sequence[str], drawn: PixelSample
 ) -> FloatArray:
-    """Features of sampled pixels, shape (feature, pixel), not standardised."""
+    """Features of sampled pixels, shape (feature, pixel), not standardised; without those the season did not see.
+
+    Raises:
+        NoValidPixelsError: If the season saw none of them.
+    """
     if texture is None and not season:
         return _point_features(scene, indices, drawn.numbers)
     width = scene.grid.shape[1]
@@ -306,16 +319,23 @@ def _raw_sample(
     every = blocks(scene.grid)
     used = np.unique(block_of)
     out = np.empty((len(feature_names(scene.bands, indices, texture, season)), len(drawn)), dtype=np.float32)
+    seen = np.zeros(len(drawn), dtype=bool)
 
     def fill(index: int) -> None:
-        values, _ = _raw_block(scene, indices, texture, season, every[index])
+        values, valid = _raw_block(scene, indices, texture, season, every[index])
         members = np.flatnonzero(block_of == index)
         rows = drawn.rows[members] - int(every[index].row_off)
         cols = drawn.cols[members] - int(every[index].col_off)
         out[:, members] = values[:, rows, cols]
+        seen[members] = valid[rows, cols]
 
     for _ in steps(
         ordered_map(fill, [int(index) for index in used]), total=len(used), progress=Silent(), text="Computing features"
     ):
         pass
-    return out
+    if not seen.any():
+        raise NoValidPixelsError(
+            f"The statistics of the season beside {scene.provenance.title} hold no data where the scene does. Leave "
+            "them out, or fetch them again."
+        )
+    return out[:, seen]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from s2dash.annotation.answer import Answer
 from s2dash.annotation.legend import Legend
-from s2dash.export.folder import output_folder
-from s2dash.export.run_files import RUN, RUN_FILES, earlier_files, write_run
 from s2dash.pipeline import RunResult
+from s2dash.plain_runs import change_run
 from s2dash.workspace import Workspace
 
 
@@ -42,12 +40,7 @@ def give_answers(result: RunResult, answers: Sequence[Answer], *, folder: Path) 
         LegendError: If an answer names a cluster or class the run does not have.
         OutputError: If the folder cannot be written.
     """
-    voted = result.with_legend(with_answers(result.legend, answers))
-    listed = json.loads((folder / RUN).read_text("utf-8")).get("files", [])
-    beside = [name for name in listed if name not in RUN_FILES]
-    with output_folder(folder, owns=earlier_files(folder)) as staging:
-        write_run(voted, staging, beside=beside)
-    return voted
+    return change_run(folder, result, lambda now: now.with_legend(with_answers(now.legend, answers)))
 
 
 def keep_given(space: Workspace, run_id: str, answers: Sequence[Answer]) -> RunResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from s2dash.errors import CorrectionError
 from s2dash.export.folder import output_folder
-from s2dash.export.run_files import RUN, RUN_FILES, earlier_files, write_run
 from s2dash.map_edit import MapEdit
 from s2dash.pipeline import RunResult
+from s2dash.plain_runs import change_run
 from s2dash.point_files import FORMATS, points_csv, points_geojson, points_geopackage
 from s2dash.reference_points import ReferencePoint
 from s2dash.schemes import ClassScheme
@@ -38,14 +37,12 @@ def give_correction(run: NamedRun, edit: MapEdit) -> RunResult:
     if run.workspace is not None:
         run.workspace.change_map(run.run_id, edit)
         return run.workspace.open_run(run.run_id)
-    result = run.result
-    last = max((one.seq for one in result.map_edits), default=0)
-    changed = replace(result, map_edits=(*result.map_edits, replace(edit, seq=last + 1)))
-    listed = json.loads((run.folder / RUN).read_text("utf-8")).get("files", [])
-    beside = [name for name in listed if name not in RUN_FILES]
-    with output_folder(run.folder, owns=earlier_files(run.folder)) as staging:
-        write_run(changed, staging, beside=beside)
-    return changed
+
+    def corrected(now: RunResult) -> RunResult:
+        last = max((one.seq for one in now.map_edits), default=0)
+        return replace(now, map_edits=(*now.map_edits, replace(edit, seq=last + 1)))
+
+    return change_run(run.folder, run.result, corrected)
 
 
 def write_points(points: Iterable[ReferencePoint], path: Path, *, scheme: ClassScheme) -> None:

@@ -262,7 +262,7 @@ def read_scheme_map(path: Path, *, target: str) -> SchemeMap:
         SchemeError: If the file is no such JSON, or names codes the target does not have.
     """
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
+        content = json.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SchemeError(f"{path} is not a readable JSON file: {error}.") from error
     if isinstance(content, dict) and isinstance(content.get("reference"), dict):

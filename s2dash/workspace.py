@@ -15,6 +15,7 @@ from s2dash.export.folder import output_folder
 from s2dash.export.run_files import MODEL, RUN_FILES, earlier_files, write_run
 from s2dash.kept_runs import person, summary
 from s2dash.pipeline import ReferenceSettings, RunSettings, run_chain
+from s2dash.plain_runs import refuse_to_lose
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.run_edits import run_features
 from s2dash.schemes import load_scheme
@@ -170,7 +171,9 @@ class Workspace(AskedRuns):
             OutputError: If they cannot be written, or would replace files that no run made.
         """
         with output_folder(folder, owns=earlier_files(folder)) as staging:
-            return [path.name for path in write_run(self.open_run(run_id), staging)]
+            result = self.open_run(run_id)
+            refuse_to_lose(folder, instead=result)
+            return [path.name for path in write_run(result, staging)]
 
     def delete(self, run_id: str) -> None:
         """Delete a run and its files.

@@ -12,9 +12,10 @@ from rasterio.windows import Window
 from scipy.ndimage import generic_filter
 
 from s2dash.clustering import cluster
-from s2dash.errors import FeatureError, ModelMismatchError
+from s2dash.errors import FeatureError, ModelMismatchError, NoValidPixelsError
 from s2dash.features import SEASON_NDVI, Standardiser, Texture, build_features, feature_names
 from s2dash.grid import full_window
+from s2dash.sampling import draw_sample
 from s2dash.scene import Radiometry
 from s2dash.sources.arrays import ArraySource
 from s2dash.testing import make_patchwork, make_scene
@@ -90,9 +91,9 @@ def test_texture_of_a_window_is_that_of_the_whole_scene(row, col, height, width)
 def test_sampled_texture_is_that_of_the_blocks():
     scene, _ = make_patchwork(side=600)
     features = build_features(scene, texture=Texture(size=5), sample=500)
-    drawn, raw = features._samples[500, 0]
+    drawn = draw_sample(scene, size=500, seed=0)
     whole, _ = features.block(full_window(scene.grid))
-    assert np.allclose(features.scaler.apply(raw), whole[:, drawn.rows, drawn.cols], atol=1e-3)
+    assert np.allclose(features.sample(500, seed=0).T, whole[:, drawn.rows, drawn.cols], atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 4, -3])
@@ -140,15 +141,37 @@ def test_the_season_is_read_where_the_pixel_lies(texture):
     raw = values[-1] * features.scaler.std[-1] + features.scaler.mean[-1]
     there = layers[1][17:47, 530:590]
     assert np.allclose(raw[valid], there[valid], atol=1e-5)
-    drawn, sampled = features._samples[500, 0]
-    assert np.array_equal(sampled[-1], layers[1][drawn.rows, drawn.cols])
+    drawn = draw_sample(scene, size=500, seed=0)
+    sampled = features.sample(500, seed=0)[:, -1] * features.scaler.std[-1] + features.scaler.mean[-1]
+    np.testing.assert_allclose(sampled, layers[1][drawn.rows, drawn.cols], atol=1e-5)
 
 
-def test_what_the_season_did_not_see_is_no_number_in_no_feature():
+def test_what_the_season_did_not_see_is_no_data():
     scene, layers = seasonal()
-    layers[:, :10] = np.nan
-    values, _ = build_features(scene, season=["NDVI_P10"]).block(full_window(scene.grid))
+    layers[0, :10] = np.nan
+    layers[1, 10:12] = np.inf
+    features = build_features(scene, season=["NDVI_P10", "NDVI_AMPLITUDE"])
+    values, valid = features.block(full_window(scene.grid))
     assert np.isfinite(values).all()
+    np.testing.assert_array_equal(valid, np.arange(40)[:, None].repeat(40, axis=1) >= 12)
+    (note,) = [note for note in features.notes if "season" in note]
+    assert "30.0% of the pixels have no statistics of the season" in note
+    sample = features.sample(1000, seed=0)
+    assert len(sample) == pytest.approx(700, abs=60)
+    assert np.isfinite(sample).all()
+    np.testing.assert_allclose(
+        build_features(scene, season=["NDVI_P10"]).scaler.mean[-1], layers[0, 10:].mean(), rtol=0.02
+    )
+    labels = cluster(features, k=3, seed=0).labels
+    assert not labels[:12].any()
+    assert labels[12:].all()
+
+
+def test_a_season_without_data_is_refused():
+    scene, layers = seasonal()
+    layers[:] = np.nan
+    with pytest.raises(NoValidPixelsError, match="hold no data"):
+        build_features(scene, season=["NDVI_P10"])
 
 
 def test_clusters_follow_the_season_where_the_image_shows_nothing():

@@ -47,6 +47,11 @@ def decide(run: str, cluster: int, code: int | None, place: str, then: int | Non
         now[f"at {run}"] = cluster if then is None else then
 
 
+def decide_chosen(run: str, cluster: int, place: str) -> None:
+    """Set the class that is chosen now: a quick click may come before the page has seen the choice."""
+    decide(run, cluster, st.session_state[f"class {place}"] or None, place)
+
+
 def leave_note(run: str, cluster: int) -> None:
     """Keep what was typed as a note."""
     now, field = st.session_state, f"note {run} {cluster}"
@@ -135,8 +140,8 @@ def override_box(result: RunResult, entry: LegendEntry, run: str) -> None:
         icon=":material/check:",
         width="stretch",
         disabled=shut,
-        on_click=decide,
-        args=(run, entry.cluster, chosen or None, place),
+        on_click=decide_chosen,
+        args=(run, entry.cluster, place),
     )
     note_box(entry, run)
 

@@ -24,6 +24,7 @@ from s2dash.dashboard.texts import plain
 from s2dash.map_edit import MapEdit
 from s2dash.pipeline import RunResult
 from s2dash.scheme_edits import LONGEST_DEFINITION, LONGEST_NAME
+from s2dash.schemes import LandCoverClass
 
 OPS = {
     "rename": ":material/edit:",
@@ -55,8 +56,8 @@ def scheme_editor(result: RunResult, run: str) -> None:
         persist_state="session",
         **WIDE,
     )
-    content = new_class(result, run) if tool == "add" else changed_class(result, run, str(tool))
-    preview(result, run, content)
+    place, code = new_class(result, run) if tool == "add" else changed_class(result, run, str(tool))
+    preview(result, run, str(tool), place, code)
     st.caption(t("scheme.paid_again"))
     past(result, run)
 
@@ -75,8 +76,8 @@ def listing(result: RunResult) -> None:
         )
 
 
-def changed_class(result: RunResult, run: str, tool: str) -> dict[str, Any]:
-    """What is to become of a class there is."""
+def changed_class(result: RunResult, run: str, tool: str) -> tuple[str, int | None]:
+    """The fields for what is to become of a class: what they are called, and the class."""
     scheme = result.legend.scheme
     code = st.selectbox(
         t("scheme.which"),
@@ -88,52 +89,76 @@ def changed_class(result: RunResult, run: str, tool: str) -> dict[str, Any]:
     # Fields begin anew when the class is another one by now, also by somebody else's hand.
     place = f"{run} {cls.code} {len([0 for edit, _ in class_edits(result) if edit.content['code'] == cls.code])}"
     if tool == "recolour":
-        picked = st.color_picker(t("scheme.colour"), cls.colour, key=f"scheme_colour {place}")
-        return {"op": "recolour", "code": cls.code, "colour": picked.lower()}
-    field, texts = ("names", cls.names) if tool == "rename" else ("definitions", cls.definitions)
-    said = written(field, dict(texts), place)
-    return {"op": tool, "code": cls.code, field: {one: text for one, text in said.items() if text != texts.get(one)}}
+        st.color_picker(t("scheme.colour"), cls.colour, key=f"scheme_colour {place}")
+    elif tool == "rename":
+        text_fields("names", dict(cls.names), place)
+    else:
+        text_fields("definitions", dict(cls.definitions), place)
+    return place, cls.code
 
 
-def new_class(result: RunResult, run: str) -> dict[str, Any]:
-    """What is to be a new class."""
+def new_class(result: RunResult, run: str) -> tuple[str, int | None]:
+    """The fields for a new class."""
     scheme = result.legend.scheme
     place = f"{run} new {st.session_state.get('scheme_added', 0)}"
-    names = written("names", {}, place)
+    text_fields("names", {}, place)
     taken = tuple(cls.colour for cls in scheme.classes)
     look, counts = st.columns([1, 4], vertical_alignment="bottom")
-    colour = look.color_picker(t("scheme.colour"), free_colour(taken), key=f"scheme_colour {place}")
+    look.color_picker(t("scheme.colour"), free_colour(taken), key=f"scheme_colour {place}")
     own = [cls.code for cls in scheme.classes if not cls.added]
-    counted = counts.selectbox(
+    counts.selectbox(
         t("scheme.counts"),
         [ITSELF, *own],
         format_func=lambda one: class_title(scheme[one]) if one else t("scheme.itself"),
         key=f"scheme_counts {place}",
         help=t("scheme.counts_help"),
     )
-    definitions = written("definitions", {}, place)
-    return {"op": "add", "names": names, "colour": colour, "definitions": definitions, "counts_as": counted or None}
+    text_fields("definitions", {}, place)
+    return place, None
 
 
-def written(field: str, now: dict[str, str], place: str) -> dict[str, str]:
+def text_fields(field: str, texts: dict[str, str], place: str) -> None:
     """A text in every language of the interface."""
-    found = {}
     for spoken, own in LANGUAGES.items():
         label, key = t(f"scheme.{field}", language=own), f"scheme_{field} {place} {spoken}"
         if field == "names":
-            text = st.text_input(label, now.get(spoken, ""), max_chars=LONGEST_NAME, key=key)
+            st.text_input(label, texts.get(spoken, ""), max_chars=LONGEST_NAME, key=key)
         else:
-            text = st.text_area(label, now.get(spoken, ""), max_chars=LONGEST_DEFINITION, height=80, key=key)
-        found[spoken] = text or ""
-    return found
+            st.text_area(label, texts.get(spoken, ""), max_chars=LONGEST_DEFINITION, height=80, key=key)
 
 
-def preview(result: RunResult, run: str, content: dict[str, Any]) -> None:
+def written(op: str, place: str, cls: LandCoverClass | None) -> dict[str, Any]:
+    """What the fields hold now, as a class edit; also in a click, when the field left last is newer than the page."""
+    now = st.session_state
+
+    def texts(field: str) -> dict[str, str]:
+        return {spoken: now.get(f"scheme_{field} {place} {spoken}") or "" for spoken in LANGUAGES}
+
+    colour = str(now.get(f"scheme_colour {place}", "")).lower()
+    if cls is None:
+        counted = now.get(f"scheme_counts {place}") or None
+        about = {"colour": colour, "counts_as": counted}
+        return {"op": op, "names": texts("names"), "definitions": texts("definitions"), **about}
+    if op == "recolour":
+        return {"op": op, "code": cls.code, "colour": colour}
+    field, known = ("names", cls.names) if op == "rename" else ("definitions", cls.definitions)
+    changed = {one: text for one, text in texts(field).items() if text != known.get(one, "")}
+    return {"op": op, "code": cls.code, field: changed}
+
+
+def is_change(content: dict[str, Any], cls: LandCoverClass | None) -> bool:
+    """Whether anything would be another one."""
+    if cls is None or content.get("names") or content.get("definitions"):
+        return True
+    return bool(content.get("colour", cls.colour.lower()) != cls.colour.lower())
+
+
+def preview(result: RunResult, run: str, op: str, place: str, code: int | None) -> None:
     """What it would be, what speaks against it, and the button that does it."""
-    scheme, code = result.legend.scheme, content.get("code")
+    scheme = result.legend.scheme
     cls = scheme[code] if code else None
-    changed = cls is None or bool(content.get("names") or content.get("definitions"))
-    changed = changed or (cls is not None and content.get("colour", cls.colour.lower()) != cls.colour.lower())
+    content = written(op, place, cls)
+    changed = is_change(content, cls)
     names = {**(cls.names if cls else {}), **content.get("names", {})}
     named = any(name.strip() for name in names.values())
     fault = refusal(result, content) if changed and named else ""
@@ -148,15 +173,15 @@ def preview(result: RunResult, run: str, content: dict[str, Any]) -> None:
         remarks += close_colours(scheme, content["colour"], code=code) if "colour" in content else ()
         for remark in remarks if not fault else ():
             st.caption(f":material/info: {remark}")
-    why = st.text_input(t("scheme.why"), key=f"scheme_why {run}", placeholder=t("scheme.why_example"))
+    st.text_input(t("scheme.why"), key=f"scheme_why {run}", placeholder=t("scheme.why_example"))
     st.button(
         t(f"scheme.do_{content['op']}"),
         key=f"scheme_do {run}",
         icon=":material/check:",
         type="primary",
-        disabled=not (changed and named) or bool(fault) or not may_write(),
+        disabled=bool(fault) or not may_write(),
         on_click=change,
-        args=(run, MapEdit("class", content, why=why or "")),
+        args=(run, op, place, code),
         **WIDE,
     )
 
@@ -174,7 +199,7 @@ def past(result: RunResult, run: str) -> None:
                 t("scheme.undo" if holds else "scheme.redo"),
                 key=f"scheme_turn {run} {edit.seq}",
                 disabled=not may_write(),
-                on_click=change,
+                on_click=keep,
                 args=(run, MapEdit("withdraw" if holds else "restore", {"seq": edit.seq})),
                 **WIDE,
             )
@@ -182,8 +207,20 @@ def past(result: RunResult, run: str) -> None:
             st.caption(t("scheme.nothing"))
 
 
-def change(run: str, edit: MapEdit) -> None:
+def change(run: str, op: str, place: str, code: int | None) -> None:
     """What a click does, before anything is drawn anew."""
+    with state.said(later=True):
+        scheme = state.server().open_run(run).legend.scheme
+        cls = scheme[code] if code else None
+        content = written(op, place, cls)
+        if is_change(content, cls):
+            keep(run, MapEdit("class", content, why=st.session_state.get(f"scheme_why {run}") or ""))
+        else:
+            st.toast(t("scheme.same"), icon=":material/info:")
+
+
+def keep(run: str, edit: MapEdit) -> None:
+    """Keep a change of the classes, under the name of who made it."""
     now = st.session_state
     with state.said(later=True):
         state.workspace().change_map(run, MapEdit(edit.kind, edit.content, who=who(), why=edit.why))

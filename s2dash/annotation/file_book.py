@@ -80,7 +80,8 @@ class FileBook:
     def claim(self, key: ReplyKey) -> bool:
         """Whether this process may ask a question now; its lock goes with the process, however that ends."""
         slot = int(sha256("/".join(astuple(key)).encode()).hexdigest(), 16) % _SLOTS
-        folder = self._path.with_name(f"{self._path.name}.locks")
+        path = self._path.resolve()  # one file has one set of locks, by whatever name it is called
+        folder = path.with_name(f"{path.name}.locks")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(folder / f"{slot:02x}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -91,6 +92,9 @@ class FileBook:
         except BlockingIOError:
             os.close(handle)
             return False
+        except OSError as error:  # a disk that knows no locks
+            os.close(handle)
+            raise self._unkept(error) from error
         with self._lock:
             self._held[key] = handle
         return True

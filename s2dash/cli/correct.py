@@ -41,8 +41,8 @@ def handle(options: argparse.Namespace, console: Console) -> None:
     before = run.result.landcover
     code = class_code(options.klass, before.scheme)
     try:
-        geometry = json.loads(options.area.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        geometry = json.loads(options.area.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CorrectionError(f"{options.area} is no GeoJSON file that can be read: {error}.") from error
     edit = area_edit(geometry, code, landcover=before, who=options.who or person(), why=options.why)
     found = preview_area(geometry, before)

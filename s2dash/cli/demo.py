@@ -13,6 +13,7 @@ from s2dash.demo import DEMO_FILES, DEMO_SEED, DEMO_SETTINGS, DEMO_SIZE, made_by
 from s2dash.export.folder import output_folder
 from s2dash.export.run_files import earlier_files, write_run
 from s2dash.pipeline import run_chain
+from s2dash.plain_runs import refuse_to_lose
 from s2dash.progress import Stage
 
 
@@ -29,6 +30,7 @@ def add_parser(commands: Any) -> None:
 def handle(options: argparse.Namespace, console: Console) -> None:
     """Simulate, write, run."""
     owned = earlier_files(options.out, also=[name for name in DEMO_FILES if not made_by_demo(options.out / name)])
+    refuse_to_lose(options.out)
     request, reference = make_demo_scene(
         options.out, size=options.size, seed=options.seed, progress=Stage(console, 0.0, 0.3)
     )
@@ -38,6 +40,7 @@ def handle(options: argparse.Namespace, console: Console) -> None:
         request.load(), settings, reference=reference, request=request, progress=Stage(console, 0.3, 1.0)
     )
     with output_folder(options.out, owns=owned) as staging:
+        refuse_to_lose(options.out)  # somebody may have been at work meanwhile
         result = replace(result, name="demo")
         written = [path.name for path in write_run(result, staging, beside=DEMO_FILES)]
     show(result, console, out=options.out, files=[*DEMO_FILES, *written])

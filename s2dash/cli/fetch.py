@@ -114,7 +114,7 @@ def area_from(options: argparse.Namespace) -> AreaOfInterest:
     if options.bbox:
         return AreaOfInterest.from_text(options.bbox)
     try:
-        content = json.loads(options.area.read_text("utf-8"))
+        content = json.loads(options.area.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise AreaError(f"{options.area} cannot be read as GeoJSON: {error}. Save the area as GeoJSON.") from None
     if not isinstance(content, dict):

@@ -27,6 +27,7 @@ from s2dash.export.folder import output_folder
 from s2dash.export.run_files import earlier_files, write_run
 from s2dash.names import check_run_name
 from s2dash.pipeline import RunResult, RunSettings, run_chain
+from s2dash.plain_runs import refuse_to_lose
 from s2dash.scheduler import SCHEDULER, using_scheduler
 
 
@@ -64,6 +65,7 @@ def handle(options: argparse.Namespace, console: Console) -> None:
     name = check_run_name(options.name) if options.name else ""
     reference = reference_from(options)
     with output_folder(options.out, owns=earlier_files(options.out)) as staging:
+        refuse_to_lose(options.out)
         request = request_from(options, console)
         settings = settings_from(options)
         paid = any(not is_local(annotator) for annotator in settings.annotators)

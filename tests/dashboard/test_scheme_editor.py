@@ -88,7 +88,9 @@ def test_every_class_is_listed_with_its_colour_and_use(space, run):
 
 def test_a_class_is_renamed_and_it_is_taken_back(space, run):
     app = opened(run)
-    assert button(app, "Rename the class").disabled  # nothing has changed yet
+    button(app, "Rename the class").click().run()
+    assert "Nothing has been changed yet" in app.toast[0].value
+    assert not space.store.map_edits(run)
     box(app, "Name (English)").set_value("Woods").run()
     assert "**Woods**" in said(app)
     box(app, "Why (optional)").set_value("as people say").run()
@@ -104,6 +106,21 @@ def test_a_class_is_renamed_and_it_is_taken_back(space, run):
     assert space.open_run(run).legend.scheme[10].name == "Woods"
 
 
+def test_the_field_that_the_click_leaves_counts(space, run):
+    """A browser sends what was typed last together with the click, after the page was drawn."""
+    app = opened(run)
+    box(app, "Name (English)").set_value("Woods").run()
+    box(app, "Name (Українська)").set_value("Ліси")
+    box(app, "Why (optional)").set_value("as people say")
+    button(app, "Rename the class").click().run()
+    (edit,) = space.store.map_edits(run)
+    assert (edit.content["names"], edit.why) == ({"en": "Woods", "uk": "Ліси"}, "as people say")
+    app = choose(app, "define")
+    box(app, "Definition (English)").set_value("Trees close together.")
+    button(app, "Change the definition").click().run()
+    assert space.store.map_edits(run)[-1].content["definitions"] == {"en": "Trees close together."}
+
+
 def test_a_name_that_is_taken_is_refused_before_the_click(space, run):
     app = opened(run)
     box(app, "Name (English)").set_value("cropland").run()
@@ -113,7 +130,9 @@ def test_a_name_that_is_taken_is_refused_before_the_click(space, run):
 
 def test_a_class_is_added_with_what_it_counts_as(space, run):
     app = choose(opened(run), "add")
-    assert button(app, "Add the class").disabled
+    button(app, "Add the class").click().run()
+    assert "name" in said(app)
+    assert not space.store.map_edits(run)
     box(app, "Name (English)").set_value("Greenhouse").run()
     assert "has been a word for Built-up so far" in said(app)
     box(app, "In comparisons it counts as").set_value(50).run()
@@ -151,7 +170,8 @@ def test_what_others_do_meanwhile_is_not_undone_by_an_old_field(space, run):
     space.change_map(run, MapEdit("class", {"op": "rename", "code": 10, "names": {"en": "Woods"}}, who="Olena"))
     app.run()
     assert box(app, "Name (English)").value == "Woods"
-    assert button(app, "Rename the class").disabled
+    button(app, "Rename the class").click().run()
+    assert [edit.who for edit in space.store.map_edits(run)] == ["Olena"]
 
 
 def test_who_may_not_write_is_refused_also_behind_the_button(space, run, monkeypatch):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio._err import CPLE_BaseError
@@ -84,11 +85,16 @@ class ClassCanvas:
         """
         _check_real(dataset, band, source)
         windows = blocks(self.grid, side=_SIDE)
-        with _on_grid(dataset, self.grid) as (raster, aligned):
-            for window in steps(windows, total=len(windows), progress=progress, text="Reading the reference map"):
-                values = raster.read(band, window=window)
-                mask = raster.read_masks(band, window=window) if aligned else raster.read(raster.count, window=window)
-                self._fill(window, values, mask > 0, source)
+        for turn in _turns(dataset, self.grid):
+            if self.filled == self.codes.size:
+                return
+            with _on_grid(dataset, self.grid, turn=turn) as (raster, aligned):
+                for window in steps(windows, total=len(windows), progress=progress, text="Reading the reference map"):
+                    values = raster.read(band, window=window)
+                    alpha = (
+                        raster.read_masks(band, window=window) if aligned else raster.read(raster.count, window=window)
+                    )
+                    self._fill(window, values, alpha > 0, source)
 
     def _fill(self, window: Window, values: NumberArray, valid: BoolArray, source: str) -> None:
         target = self.codes[slices(window)]
@@ -145,16 +151,16 @@ def raster_values(dataset: Any, grid: GeoBox, *, band: int, source: str) -> tupl
     """
     _check_real(dataset, band, source)
     found: Counter[int] = Counter()
-    seen = 0
-    with _on_grid(dataset, grid) as (raster, aligned):
-        for window in spread_blocks(grid, count=_LOOKED_AT):
-            values = raster.read(band, window=window)
-            mask = raster.read_masks(band, window=window) if aligned else raster.read(raster.count, window=window)
-            seen += values.size
-            values = values[(mask > 0) & ~np.isnan(values)]
-            if np.issubdtype(values.dtype, np.floating):
-                values = _whole_numbers(values, source)
-            found.update({int(v): int(n) for v, n in zip(*np.unique(values, return_counts=True), strict=True)})
+    windows = spread_blocks(grid, count=_LOOKED_AT)
+    for turn in _turns(dataset, grid):
+        with _on_grid(dataset, grid, turn=turn) as (raster, aligned):
+            for window in windows:
+                values, alpha = _read(raster, band, window, aligned)
+                values = values[(alpha > 0) & ~np.isnan(values)]
+                if np.issubdtype(values.dtype, np.floating):
+                    values = _whole_numbers(values, source)
+                found.update({int(v): int(n) for v, n in zip(*np.unique(values, return_counts=True), strict=True)})
+    seen = sum(int(window.height) * int(window.width) for window in windows)
     return found, seen / (grid.shape[0] * grid.shape[1])
 
 
@@ -239,10 +245,26 @@ def degrees(bounds: tuple[float, float, float, float]) -> str:
     return f"{west:.4f}° to {east:.4f}° E, {south:.4f}° to {north:.4f}° N"
 
 
+def _turns(dataset: Any, grid: GeoBox) -> tuple[float, ...]:
+    """By how many degrees to turn a raster about the Earth's axis for all of it that lies on the grid to be seen.
+
+    Longitudes may be written from -180° to 180° or from 0° to 360°, and a scene may lie across the 180th meridian.
+    """
+    if not dataset.crs.is_geographic or same_grid(GeoBox.from_rio(dataset), grid):
+        return (0.0,)
+    if grid.crs is not None and grid.crs.geographic:
+        west, east = grid.boundingbox.left, grid.boundingbox.right
+    else:
+        longitudes = lattice_degrees(grid, samples=33)[0]
+        west, east = float(np.nanmin(longitudes)), float(np.nanmax(longitudes))
+    left, right = dataset.bounds.left, dataset.bounds.right
+    return (0.0, *(turn for turn in (-360.0, 360.0) if left + turn < east and right + turn > west))
+
+
 @contextmanager
-def _on_grid(dataset: Any, grid: GeoBox) -> Iterator[tuple[Any, bool]]:
-    """The raster as seen on the grid, and whether it already lay there."""
-    if same_grid(GeoBox.from_rio(dataset), grid):
+def _on_grid(dataset: Any, grid: GeoBox, *, turn: float = 0.0) -> Iterator[tuple[Any, bool]]:
+    """The raster, turned by some degrees of longitude, as seen on the grid; and whether it already lay there."""
+    if not turn and same_grid(GeoBox.from_rio(dataset), grid):
         yield dataset, True
         return
     height, width = grid.shape
@@ -255,10 +277,17 @@ def _on_grid(dataset: Any, grid: GeoBox) -> Iterator[tuple[Any, bool]]:
         resampling=Resampling.nearest,
         tolerance=_TOLERANCE,
         src_nodata=dataset.nodata,
+        src_transform=Affine.translation(turn, 0.0) @ dataset.transform,
         # Tells no data from a class 0, and from what lies outside the file.
         add_alpha=ColorInterp.alpha not in dataset.colorinterp,
     ) as warped:
         yield warped, False
+
+
+def _read(raster: Any, band: int, window: Window, aligned: bool) -> tuple[NumberArray, NumberArray]:
+    """Values of a window of what `_on_grid` gave, and a mask that is 0 where there is no data."""
+    alpha = raster.read_masks(band, window=window) if aligned else raster.read(raster.count, window=window)
+    return raster.read(band, window=window), alpha
 
 
 def _check_real(dataset: Any, band: int, source: str) -> None:

@@ -460,6 +460,36 @@ def test_tiles_on_both_sides_of_the_antimeridian(tmp_path: Path) -> None:
     assert found.codes.all()
 
 
+@pytest.mark.parametrize("first", [-180, 0])
+@pytest.mark.parametrize(
+    "grid",
+    [
+        GeoBox((50, 200), Affine(500, 0, 770000, 0, -500, 8_230_000), "EPSG:32760"),
+        GeoBox((20, 40), Affine(0.05, 0, 179, 0, -0.05, -16), "EPSG:4326"),
+        GeoBox((20, 40), Affine(0.05, 0, -181, 0, -0.05, -16), "EPSG:4326"),
+        GeoBox((20, 40), Affine(0.05, 0, -76, 0, -0.05, -16), "EPSG:4326"),
+    ],
+    ids=["UTM across it", "degrees beyond 180", "degrees before -180", "west of Greenwich"],
+)
+def test_a_map_of_the_world_is_seen_on_both_sides_of_the_antimeridian(tmp_path: Path, grid: GeoBox, first: int) -> None:
+    # the class of a cell says on which whole degree it lies, wherever the file begins to count
+    codes = np.array(WORLDCOVER.codes, dtype=np.uint8)
+    degrees = np.repeat((np.arange(first, first + 360) + 180) % 360, 10)
+    values = np.broadcast_to(codes[degrees % len(codes)], (400, 3600))
+    transform = Affine(0.1, 0, first, 0, -0.1, 10)
+    path = write(tmp_path / "world.tif", values, transform=transform, crs="EPSG:4326", nodata=0)
+    found = load(path, grid)
+    columns, rows = np.meshgrid(np.arange(grid.shape[1]) + 0.5, np.arange(grid.shape[0]) + 0.5)
+    t = grid.transform
+    lon, _ = Transformer.from_crs(grid.crs, 4326, always_xy=True).transform(
+        t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
+    )
+    wanted = codes[(np.floor(lon).astype(int) + 180) % 360 % len(codes)]
+    clear = np.abs(lon - np.rint(lon)) > 0.006  # not within a pixel of a border between two classes
+    assert found.overlap_percent == 100
+    np.testing.assert_array_equal(found.codes[clear], wanted[clear])
+
+
 def test_there_is_no_worldcover_of_other_years(tmp_path: Path) -> None:
     with pytest.raises(ReferenceMapError, match="2019"):
         load_worldcover(SEAM, year=2019, folder=tmp_path)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from s2dash.annotation.card_style import DEFAULT_STYLE, card_style, load_card_styles
 from s2dash.annotation.pack import TEMPLATE, pack_files, write_pack
-from s2dash.cli.output import Console, add_output_options
+from s2dash.cli.output import Console, add_output_options, folder
 from s2dash.cli.run_options import add_run_option, named_run
 from s2dash.errors import OutputError
 from s2dash.export.folder import output_folder
@@ -23,7 +22,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--cluster", type=int, action="append", metavar="N", help="only this cluster; may be given several times"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the pack")
+    parser.add_argument("--out", type=folder, required=True, metavar="DIR", help="folder for the pack")
     add_output_options(parser)
     parser.set_defaults(handler=handle)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s2dash.cli.map_options import add_map_options, add_reference_options, map_settings, names_in, reference_from
-from s2dash.cli.output import Console, add_output_options, share_text
+from s2dash.cli.output import Console, add_output_options, folder, share_text
 from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS, method_entry
 from s2dash.clustering.methods import Value
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("compare", help="compare clustering strategies on one scene")
     add_scene_options(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for study.json, study.csv and study.html")
+    parser.add_argument("--out", type=folder, metavar="DIR", help="folder for study.json, study.csv and study.html")
     what = parser.add_argument_group("what is compared")
     what.add_argument("--methods", default="all", metavar="A,B,…", help=f"all, or some of {', '.join(METHODS)}")
     what.add_argument("--k", default="8,12,20", metavar="K,K,…", help="numbers of clusters (default 8,12,20)")

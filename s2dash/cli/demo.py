@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from s2dash.cli.output import Console, add_output_options
+from s2dash.cli.output import Console, add_output_options, folder
 from s2dash.cli.run import show
 from s2dash.demo import DEMO_FILES, DEMO_SEED, DEMO_SETTINGS, DEMO_SIZE, made_by_demo, make_demo_scene
 from s2dash.export.folder import output_folder
@@ -20,7 +19,7 @@ from s2dash.progress import Stage
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("demo", help="simulate a scene, map it and check the map against the simulated truth")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scene and the results")
+    parser.add_argument("--out", type=folder, required=True, metavar="DIR", help="folder for the scene and the results")
     parser.add_argument("--size", type=int, default=DEMO_SIZE, help="side of the scene, pixels (default 512)")
     parser.add_argument("--seed", type=int, default=DEMO_SEED, help="same seed, same landscape")
     add_output_options(parser)

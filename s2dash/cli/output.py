@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -19,6 +20,13 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Options every command has."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def folder(text: str) -> Path:
+    """A folder that a person names; an empty name, as of a variable that is not set, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)
 
 
 @dataclass

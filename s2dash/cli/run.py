@@ -18,7 +18,7 @@ from s2dash.cli.map_options import (
     names_in,
     reference_from,
 )
-from s2dash.cli.output import Console, add_output_options, share_text
+from s2dash.cli.output import Console, add_output_options, folder, share_text
 from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS, method_entry
 from s2dash.clustering.methods import Value
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("run", help="make a land-cover map of a scene and compare it with a reference")
     add_scene_options(parser, fetch=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--out", type=folder, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--name", default="", help="what to call the run")
     method = parser.add_argument_group("clusters and names")
     add_map_options(method)

@@ -98,7 +98,11 @@ def grid(result: RunResult, view: ClusterView, run: str) -> None:
     for entry in entries[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
         cluster_card(result, view, entry, run, kept)
     if not entries:
-        st.success(t("labels.none_left"), icon=":material/check_circle:")
+        picked = str(st.session_state["labels_show"])
+        if picked == "changed":
+            st.info(t("labels.none_changed"), icon=":material/info:")
+        else:
+            st.success(t(f"labels.none_{picked}"), icon=":material/check_circle:")
 
 
 def all_in_a_grid(result: RunResult, view: ClusterView, run: str) -> None:

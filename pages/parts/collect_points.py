@@ -50,9 +50,11 @@ def what_is_there(result: RunResult, run: str, place: tuple[float, float]) -> No
         return
     name = code_name(result, int(result.landcover.codes[pixel]))
     st.caption(plain(t("points.map_says", name=name, cluster=int(result.clusters.labels[pixel]))))
-    st.selectbox(
+    chosen = st.selectbox(
         t("points.class"),
         result.legend.scheme.codes,
+        index=None,  # what is chosen beforehand would be kept by who only looks at the map
+        placeholder=t("corrections.choose"),
         format_func=lambda code: code_name(result, code),
         key=f"point class {run}",
     )
@@ -63,7 +65,7 @@ def what_is_there(result: RunResult, run: str, place: tuple[float, float]) -> No
             key=f"keep point {run}",
             type="primary",
             icon=":material/add_location_alt:",
-            disabled=not may_write(),
+            disabled=chosen is None or not may_write(),
             on_click=keep_point,
             args=(run, latitude, longitude),
         )
@@ -106,7 +108,7 @@ def keep_point(run: str, latitude: float, longitude: float) -> None:
             note=now[f"point note {run}"],
         )
         state.workspace().change_map(run, edit)
-        now[f"point note {run}"] = ""
+        now[f"point note {run}"], now[f"point class {run}"] = "", None
         now.pop(f"clicked {run}", None)
         st.toast(t("points.kept", name=plain(code_name(result, code))), icon=":material/check_circle:")
 

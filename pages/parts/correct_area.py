@@ -60,7 +60,7 @@ def set_area(run: str, geometry: Mapping[str, Any], drawn: str) -> None:
         edit = area_edit(geometry, code, landcover=result.landcover, who=who(), why=now[f"area why {run}"])
         state.workspace().change_map(run, edit)
         now[f"area done {run}"] = drawn
-        now[f"area why {run}"] = ""
+        now[f"area why {run}"], now[f"area class {run}"] = "", None
         st.toast(t("corrections.set_done", name=plain(code_name(result, code))), icon=":material/check_circle:")
 
 
@@ -103,9 +103,11 @@ def choose_class(result: RunResult, run: str, drawing: Mapping[str, Any], drawn:
     ]
     st.table(rows, border="horizontal", hide_index=True)
     scheme = result.legend.scheme
-    st.selectbox(
+    chosen = st.selectbox(
         t("corrections.class"),
         scheme.codes,
+        index=None,  # no class is right before somebody looked
+        placeholder=t("corrections.choose"),
         format_func=lambda code: code_name(result, code),
         key=f"area class {run}",
     )
@@ -115,7 +117,7 @@ def choose_class(result: RunResult, run: str, drawing: Mapping[str, Any], drawn:
         key=f"set area {run}",
         type="primary",
         icon=":material/check:",
-        disabled=not may_write(),
+        disabled=chosen is None or not may_write(),
         on_click=set_area,
         args=(run, geometry, drawn),
         width="stretch",

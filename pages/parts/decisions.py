@@ -10,13 +10,15 @@ import streamlit as st
 from pages.parts.sign_in import may_write, name_box, who
 from s2dash.dashboard import state
 from s2dash.dashboard.agreement_tables import csv_bytes
-from s2dash.dashboard.labels import class_areas, class_name, next_in_doubt, work_done
+from s2dash.dashboard.labels import class_areas, class_name, event_text, next_in_doubt, work_done
 from s2dash.dashboard.language import language, t
 from s2dash.dashboard.run_history import history_rows, run_history
 from s2dash.dashboard.texts import plain
 from s2dash.pipeline import RunResult
 
 ON_A_PAGE = 20
+FEW, TALL = 5, 320
+"""Entries of the history from which on it scrolls by itself, and how tall it is then, pixels."""
 ICONS = {
     "label": ":material/label:",
     "note": ":material/sticky_note_2:",
@@ -77,6 +79,8 @@ def steps(result: RunResult, run: str, *, at: int | None = None, keys: bool = Fa
             on_click=act,
             args=args,
         )
+    if legend.next_undo is not None:
+        st.caption(plain(t("labels.takes_back", what=event_text(result, legend.next_undo))))
     if result.legend.entries and following is None and at is None:
         st.caption(t("labels.all_decided"))
 
@@ -97,11 +101,12 @@ def history(result: RunResult, run: str) -> None:
         at = 0
         if len(deeds) > ON_A_PAGE:
             at = st.pagination(-(-len(deeds) // ON_A_PAGE), key=f"history page {run}", max_visible_pages=5) - 1
-        for deed in deeds[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
-            st.caption(f"{ICONS[deed.kind]} {plain(deed.what)}  \n{plain(deed.facts)}")
         if not deeds:
             st.caption(t("labels.history_empty"))
             return
+        with st.container(height=TALL if len(deeds) > FEW else "content", border=False):
+            for deed in deeds[at * ON_A_PAGE : (at + 1) * ON_A_PAGE]:
+                st.caption(f"{ICONS[deed.kind]} {plain(deed.what)}  \n{plain(deed.facts)}")
         st.download_button(
             t("labels.history_csv"),
             lambda: csv_bytes(history_rows(deeds)),

@@ -18,6 +18,7 @@ from s2dash.dashboard.scheme_tables import (
     edit_lines,
     passing_words,
     refusal,
+    scheme_then,
     swatch,
 )
 from s2dash.dashboard.texts import plain
@@ -192,7 +193,7 @@ def past(result: RunResult, run: str) -> None:
     with st.expander(t("scheme.history", count=len(edits)), icon=":material/history:"):
         for edit, holds in edits:
             said, button = st.columns([4, 1], vertical_alignment="center")
-            what, by = map(plain, edit_lines(result.legend.scheme, edit))
+            what, by = map(plain, edit_lines(scheme_then(result, edit.when), edit))
             said.markdown(what if holds else f"~~{what}~~")
             said.caption(by)
             button.button(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import streamlit as st
 from streamlit.errors import Error as StreamlitFailure
@@ -21,6 +22,8 @@ from s2dash.dashboard.who import Person, listed_writers, person_of, providers
 from s2dash.errors import NotAllowedError, SignInError
 from s2dash.workspace import person
 
+COOKIE = "s2dash_who"
+LONGEST_NAME = 200
 LEAVE = """<script>
 if (!window.s2dashLeaves) {
     window.s2dashLeaves = true;
@@ -62,7 +65,7 @@ def signed_in() -> Person:
         SignInError: If the list of writers cannot be read.
     """
     if not configured():
-        return person_of(None, writers=frozenset(), typed=str(st.session_state.get("who") or ""))
+        return person_of(None, writers=frozenset(), typed=str(st.session_state.get("who", remembered_name()) or ""))
     return person_of(st.user.to_dict(), writers=listed_writers(st.secrets, os.environ))
 
 
@@ -95,8 +98,23 @@ def name_box() -> None:
     if found.signed_in:
         st.caption(f":material/person: {t('sign_in.history_name', name=plain(found.name))}")
     elif found.may_write:
-        st.text_input(t("sign_in.your_name"), key="who", persist_state="session", placeholder=person())
+        state.seed("who", remembered_name())
+        name = st.text_input(t("sign_in.your_name"), key="who", persist_state="session", placeholder=person())
+        st.html(remember_script(name or ""), unsafe_allow_javascript=True)
     why_not()
+
+
+def remembered_name() -> str:
+    """The name that was typed in this browser before; whoever reloads a page is the same person."""
+    kept = st.context.cookies.get(COOKIE)
+    return unquote(kept)[:LONGEST_NAME] if isinstance(kept, str) else ""
+
+
+def remember_script(name: str) -> str:
+    """Has the browser remember a name; nothing vouches for it, as for one that is typed."""
+    days = 90 if name else 0
+    age = days * 24 * 3600
+    return f"<script>document.cookie = '{COOKIE}={quote(name, safe='')}; max-age={age}; path=/; SameSite=Lax';</script>"
 
 
 def sign_in_panel() -> None:

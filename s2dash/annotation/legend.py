@@ -131,6 +131,11 @@ class Legend:
         return bool(self._replayed[0])
 
     @property
+    def next_undo(self) -> LegendEvent | None:
+        """The override that an undo would take back."""
+        return self._replayed[0][-1] if self._replayed[0] else None
+
+    @property
     def can_redo(self) -> bool:
         """Whether an undone override can come back: none was made since."""
         return bool(self._replayed[1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from shapely.geometry import shape
+
 from s2dash.dashboard.labels import class_name, scheme_class_name
 from s2dash.dashboard.language import t, written_moment
 from s2dash.map_edit import MapEdit, in_force
 from s2dash.pipeline import RunResult
-from s2dash.schemes import UNDECIDED
+from s2dash.schemes import UNDECIDED, ClassScheme
 
 LONGEST = 60
 """Most characters of a file's name that are shown."""
@@ -17,16 +19,27 @@ def code_name(result: RunResult, code: int) -> str:
     return class_name(result, None) if code == UNDECIDED else scheme_class_name(result.legend.scheme, code)
 
 
-def edit_line(result: RunResult, edit: MapEdit) -> str:
-    """What was done, in a line of plain text."""
-    about = edit.content
+def edit_line(result: RunResult, edit: MapEdit, *, scheme: ClassScheme | None = None) -> str:
+    """What was done, in a line of plain text.
+
+    Args:
+        result: The run.
+        edit: What was done.
+        scheme: The classes as they were called then; by default as they are called now.
+    """
+    about, scheme = edit.content, scheme or result.legend.scheme
+
+    def code_name(code: object) -> str:
+        return class_name(result, None) if code == UNDECIDED else scheme_class_name(scheme, int(str(code)))
+
     if edit.kind == "area":
-        return t("corrections.edit_area", name=code_name(result, int(about["code"])))
+        middle = shape(about["geometry"]).representative_point()
+        return t("corrections.edit_area", name=code_name(about["code"]), place=place_text(middle.x, middle.y))
     if edit.kind == "sample":
         return t("points.edit_sample", count=len(about["points"]), seed=about["seed"])
     if about["origin"] == "file":
         return t("points.edit_file", count=len(about["points"]), file=str(about["file"])[:LONGEST])
-    name = code_name(result, int(about["code"]))
+    name = code_name(about["code"])
     if about["origin"] == "sample":
         return t("points.edit_judged", number=int(about["place"]) + 1, name=name)
     return t("points.edit_click", name=name, place=place_text(about["longitude"], about["latitude"]))

@@ -135,12 +135,23 @@ def event_lines(result: RunResult, event: LegendEvent) -> tuple[str, str]:
     return event_text(result, event), f"{event.who}, {written_moment(event.when)}{why}"
 
 
-def event_text(result: RunResult, event: LegendEvent) -> str:
-    """A decision or a note in a line of plain text."""
+def event_text(result: RunResult, event: LegendEvent, *, scheme: ClassScheme | None = None) -> str:
+    """A decision or a note in a line of plain text.
+
+    Args:
+        result: The run.
+        event: What was done.
+        scheme: The classes as they were called then; by default as they are called now.
+    """
     if event.kind == "note":
         return t("labels.event_note", cluster=event.cluster, text=event.why)
-    change = f"{event.cluster}: {class_name(result, event.before)} → {class_name(result, event.after)}"
-    return f"{t(f'labels.event_{event.kind}')} {change}"
+    scheme = scheme or result.legend.scheme
+    before, after = (
+        t("common.unknown") if code is None else scheme_class_name(scheme, code) for code in (event.before, event.after)
+    )
+    kind = "accept" if event.kind == "override" and event.before == event.after else event.kind
+    change = f"{event.cluster}: {after}" if before == after else f"{event.cluster}: {before} → {after}"
+    return f"{t(f'labels.event_{kind}')} {change}"
 
 
 def answer_line(result: RunResult, answer: Answer) -> str:

@@ -13,7 +13,7 @@ from s2dash.dashboard.cluster_tables import edit_text
 from s2dash.dashboard.correction_texts import edit_line
 from s2dash.dashboard.labels import event_text
 from s2dash.dashboard.language import t, written_moment
-from s2dash.dashboard.scheme_tables import class_edit_text
+from s2dash.dashboard.scheme_tables import class_edit_text, scheme_then
 from s2dash.map_edit import MapEdit
 from s2dash.pipeline import RunResult
 
@@ -76,7 +76,11 @@ def history_rows(deeds: Sequence[Deed]) -> list[Row]:
 def _of_label(result: RunResult, event: LegendEvent) -> Deed:
     note = event.kind == "note"
     return Deed(
-        "note" if note else "label", event_text(result, event), event.who, event.when, "" if note else event.why
+        "note" if note else "label",
+        event_text(result, event, scheme=scheme_then(result, event.when)),
+        event.who,
+        event.when,
+        "" if note else event.why,
     )
 
 
@@ -86,5 +90,6 @@ def _of_map(result: RunResult, edit: MapEdit, about: MapEdit | None) -> Deed:
         said = _of_map(result, about, None)
         return Deed(said.kind, t(f"labels.deed_{edit.kind}", what=said.what), edit.who, edit.when, edit.why)
     if edit.kind == "class":
-        return Deed("class", class_edit_text(result.legend.scheme, edit), edit.who, edit.when, edit.why)
-    return Deed("area" if edit.kind == "area" else "points", edit_line(result, edit), edit.who, edit.when, edit.why)
+        return Deed("class", class_edit_text(scheme_then(result, edit.when), edit), edit.who, edit.when, edit.why)
+    what = edit_line(result, edit, scheme=scheme_then(result, edit.when))
+    return Deed("area" if edit.kind == "area" else "points", what, edit.who, edit.when, edit.why)

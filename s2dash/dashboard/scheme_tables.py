@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from s2dash.colour_vision import VISIONS, Vision, difference
@@ -13,8 +14,8 @@ from s2dash.dashboard.texts import plain
 from s2dash.errors import SchemeError
 from s2dash.map_edit import MapEdit, in_force
 from s2dash.pipeline import RunResult
-from s2dash.scheme_edits import checked_class_edit, name_owner
-from s2dash.schemes import ClassScheme, LandCoverClass
+from s2dash.scheme_edits import checked_class_edit, edited_scheme, name_owner
+from s2dash.schemes import ClassScheme, LandCoverClass, load_scheme
 
 TOO_CLOSE = 10.0
 """CIEDE2000 difference below which two colours are hard to tell apart; the nearest two of WorldCover are 14 apart."""
@@ -113,8 +114,19 @@ def class_edits(result: RunResult) -> tuple[tuple[MapEdit, bool], ...]:
     return tuple((edit, edit.seq in held) for edit in reversed(result.map_edits) if edit.kind == "class")
 
 
+def scheme_then(result: RunResult, when: datetime) -> ClassScheme:
+    """The classes of a run as they were called at a moment, just before what was done then."""
+    earlier = tuple(edit for edit in result.map_edits if edit.when < when)
+    return edited_scheme(load_scheme(result.legend.scheme.name), earlier)
+
+
 def edit_lines(scheme: ClassScheme, edit: MapEdit) -> tuple[str, str]:
-    """A class edit in two lines of plain text: what, and by whom, when and why."""
+    """A class edit in two lines of plain text: what, and by whom, when and why.
+
+    Args:
+        scheme: The classes as they were called before it (`scheme_then`).
+        edit: The edit.
+    """
     why = f" ({edit.why})" if edit.why else ""
     return class_edit_text(scheme, edit), f"{edit.who}, {written_moment(edit.when)}{why}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,9 @@ def test_an_area_is_drawn_previewed_set_and_taken_back(space, run, on_the_map):
     on_the_map["last_active_drawing"] = drawing(space, run, (4, 13), (0, 47))
     app.run()
     assert {metric.label: metric.value for metric in app.metric} == {"Pixels": "480", "Hectares": "4.80"}
-    app.selectbox(key=f"area class {run}").select(60)
+    assert app.selectbox(key=f"area class {run}").value is None, "nobody is led to a class"
+    assert next(button for button in app.button if button.label == "Set").disabled
+    app.selectbox(key=f"area class {run}").select(60).run()
     app.text_input(key=f"area why {run}").input("visited")
     press(app, "Set")
     after = space.open_run(run)
@@ -104,7 +107,7 @@ def test_an_area_is_drawn_previewed_set_and_taken_back(space, run, on_the_map):
     assert (edit.who, edit.why) == ("Ada", "visited")
     assert "Draw a polygon or a rectangle" in texts(app), "what was drawn is done with"
     assert [shape.name for shape in on_the_map["shapes"]] == [after.legend.scheme[60].name]
-    assert f"Area: {after.legend.scheme[60].name}" in texts(app)
+    assert re.search(rf"Area at .*° N, .*° E: {after.legend.scheme[60].name}", texts(app))
 
     press(app, "Undo")
     assert (space.open_run(run).landcover.codes == before).all()
@@ -144,7 +147,7 @@ def test_a_click_shows_what_the_map_says_and_is_kept(space, run, on_the_map):
     said = "unknown" if entry.code is None else result.legend.scheme[entry.code].name
     assert f"The map says: {said} (cluster {cluster})" in texts(app)
     assert [shape.name for shape in on_the_map["shapes"]] == ["The place you clicked"]
-    app.selectbox(key=f"point class {run}").select(80)
+    app.selectbox(key=f"point class {run}").select(80).run()
     app.text_input(key=f"point note {run}").input("a pond")
     press(app, "Keep the point")
     (point,) = reference_points(space.open_run(run).map_edits)
@@ -233,7 +236,7 @@ def test_agreement_with_points_says_how_they_came_about(space, run, on_the_map):
         on_the_map["last_clicked"] = click_at(space, run, row, col)
         app.run()
         mapped = int(result.landcover.codes[row, col])
-        app.selectbox(key=f"point class {run}").select(60 if number == 0 else mapped if mapped != 255 else 10)
+        app.selectbox(key=f"point class {run}").select(60 if number == 0 else mapped if mapped != 255 else 10).run()
         press(app, "Keep the point")
     (metric,) = app.metric
     assert metric.label == "Agreement with 3 points"
@@ -281,7 +284,7 @@ def test_the_layer_shows_the_correction_and_the_shapes_follow_the_history(space,
     assert not has_areas(result)
     on_the_map["last_active_drawing"] = drawing(space, run, (0, 47), (0, 47))
     app.run()
-    app.selectbox(key=f"area class {run}").select(60)
+    app.selectbox(key=f"area class {run}").select(60).run()
     press(app, "Set")
     result = space.open_run(run)
     assert has_areas(result)
@@ -291,7 +294,7 @@ def test_the_layer_shows_the_correction_and_the_shapes_follow_the_history(space,
     assert point_shapes((), result.legend.scheme) == []
     assert "1 area was set by hand" in ceiling_note(result)
     (edit,) = result.map_edits
-    assert edit_line(result, edit) == f"Area: {result.legend.scheme[60].name}"
+    assert re.fullmatch(rf"Area at [\d.]+° N, [\d.]+° E: {result.legend.scheme[60].name}", edit_line(result, edit))
     space.change_map(run, withdrawal(edit, who="Ben"))
     result = space.open_run(run)
     assert area_shapes(result.map_edits, result.legend.scheme) == []

@@ -67,7 +67,7 @@ def test_areas_are_summed_by_class_and_the_largest_is_first(result):
 def test_decisions_and_votes_in_words(result):
     legend = result.legend.override(4, 50, who="Ada", why="roofs", when=WHEN)
     assert event_lines(result, legend.events[0]) == (
-        "override 4: unknown → Built-up",
+        "set 4: unknown → Built-up",
         "Ada, 4 Mar 2026, 12:30 UTC (roofs)",
     )
     assert votes_line(result, result.legend.entries[1]) == "Votes: 1 for Cropland"

@@ -107,7 +107,7 @@ def test_a_number_decides_and_leads_on_and_undo_leads_back(space, run):
     (event,) = space.store.events(run)
     assert (event.cluster, event.after, event.why) == (1, 40, "walked there")
     assert shown(app) == [2]
-    assert "override 1: " in texts(app)
+    assert "set 1: " in texts(app)
     key(app, "0")  # the tenth class
     assert space.open_run(run).legend.entries[2].code == 95
     assert space.store.events(run)[-1].why == ""  # the reason was for the other

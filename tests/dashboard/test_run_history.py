@@ -72,7 +72,7 @@ def test_everything_stands_in_one_order(space, worked):
     assert said[4] == f"taken back: {said[2]}"
     assert said[5] == f"brought back: {said[2]}"
     assert "8" in said[6]
-    assert said[7].startswith("undo 1:")
+    assert said[7].startswith("undone 1:")
     assert said[8] == "“Tree cover” got the colour #008000"
     assert [deed.why for deed in reversed(found)][:5] == ["dark", "", "bare", "", "it is not"]
     moments = [deed.when for deed in found]
@@ -106,3 +106,16 @@ def test_a_run_nobody_touched_has_none(space, run):
     assert deeds(space, run) == ()
     assert history_rows(()) == []
     assert "Nobody has changed anything yet." in texts(opened("labels"))
+
+
+def test_the_past_is_told_in_the_words_of_its_time(space, run):
+    space.override(run, 1, 10, who="Ada")
+    space.override(run, 1, 10, who="Ben")
+    rename = MapEdit("class", {"op": "rename", "code": 10, "names": {"en": "Woods"}}, who="Ada")
+    space.change_map(run, rename)
+    space.change_map(run, MapEdit("class", {"op": "rename", "code": 10, "names": {"en": "Forest"}}, who="Ada"))
+    space.override(run, 2, 10, who="Ada")
+    said = [deed.what for deed in reversed(deeds(space, run))]
+    assert said[0].endswith("→ Tree cover")
+    assert said[1:4] == ["accepted 1: Tree cover", "“Tree cover” became “Woods”", "“Woods” became “Forest”"]
+    assert said[4].endswith("→ Forest")

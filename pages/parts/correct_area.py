@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts.label_map import land_cover_marks
 from pages.parts.sign_in import may_write, who
 from pages.parts.split import split
 from s2dash.colours import palette
@@ -47,6 +48,8 @@ def correction_map(
         returned=returned,
         draw=draw,
         shapes=shapes,
+        legend=land_cover_marks(result),
+        legend_title=t("labels.land_cover"),
         attribution=credit,
     )
 

@@ -38,14 +38,14 @@ def _show(result: RunResult, layers: list[MapLayer], **options: Any) -> dict[str
     return state.show_map(
         layers,
         shapes=area_shapes(result.map_edits, result.legend.scheme),
-        legend=_marks(result),
+        legend=land_cover_marks(result),
         legend_title=t("labels.land_cover"),
         attribution=str(result.scene["attribution"]),
         **options,
     )
 
 
-def _marks(result: RunResult) -> list[tuple[str, str]]:
+def land_cover_marks(result: RunResult) -> list[tuple[str, str]]:
     """Names and colours of the classes on the map, those that only areas have at the end."""
     scheme, marks = result.legend.scheme, named_legend(result.legend)
     colours, named = scheme_colours(scheme), {name for name, _ in marks}

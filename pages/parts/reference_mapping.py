@@ -14,6 +14,7 @@ from s2dash.dashboard.reference_mapping import (
     COUNT,
     OWN_CODES,
     VALUE,
+    any_class,
     class_choices,
     found_key,
     mapping_json,
@@ -54,6 +55,9 @@ def edited_mapping(settings: ReferenceSettings) -> ReferenceSettings | None:
             on_click="ignore",
             key="ref_map_save",
         )
+        if not any_class(settings, found):
+            st.warning(t("agreement.values_none"), icon=":material/help:")
+            return None
     return None if settings.scheme == OWN_CODES and not (settings.codes or settings.names) else settings
 
 

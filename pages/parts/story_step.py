@@ -25,6 +25,7 @@ STYLE = """<style>
 @media (max-width: 1000px) {
   .st-key-story [data-testid="stHorizontalBlock"] { flex-direction: column; }
   .st-key-story [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; min-width: 100%; }
+  .st-key-story-one img { max-height: 50vh; }
 }
 @media print {
   [data-testid="stSidebar"], [data-testid="stHeader"], .st-key-story-ways { display: none; }

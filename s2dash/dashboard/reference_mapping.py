@@ -93,6 +93,12 @@ def with_mapping(
     return replace(settings, codes=codes, names=names)
 
 
+def any_class(settings: ReferenceSettings, found: FoundValues) -> bool:
+    """Whether some value under the scene is a class: else there is nothing to compare with."""
+    start = start_map(settings)
+    return found.unlisted > 0 or any(_known(value, found, start) not in (None, NO_DATA) for value in found.counts)
+
+
 def mapping_json(settings: ReferenceSettings, found: FoundValues | None = None) -> str:
     """The mapping as the file that `--reference-map` and the form read: value → WorldCover code."""
     start = start_map(settings)

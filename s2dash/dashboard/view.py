@@ -170,7 +170,7 @@ class ClusterView:
         """The clusters as they lie on the map."""
         return self._kept.get("warped", lambda: warp_labels(self.clusters.labels, self.clusters.grid))
 
-    def layer(self, *, opacity: float = 0.6, shown: bool = True) -> MapLayer:
+    def layer(self, *, opacity: float = 0.85, shown: bool = True) -> MapLayer:
         """The clusters as a layer of the map."""
         made = self._kept.get(
             ("layer", opacity, palette()), lambda: label_layer("", self.warped, self.colours, opacity=opacity)
@@ -190,7 +190,7 @@ class ClusterView:
         self,
         legend: Legend,
         *,
-        opacity: float = 0.75,
+        opacity: float = 0.85,
         shown: bool = True,
         corrected: LandCoverMap | None = None,
     ) -> MapLayer:
@@ -239,7 +239,7 @@ class ClusterView:
         return self._kept.get(("highlight", cluster), make)
 
 
-def reference_layer(reference: Reference, *, opacity: float = 0.75, shown: bool = False) -> MapLayer:
+def reference_layer(reference: Reference, *, opacity: float = 0.85, shown: bool = False) -> MapLayer:
     """The reference as a layer."""
     warped = warp_labels(reference.codes, reference.grid)
     colours = scheme_colours(reference.scheme)
@@ -247,7 +247,7 @@ def reference_layer(reference: Reference, *, opacity: float = 0.75, shown: bool 
 
 
 def disagreement_layer(
-    landcover: LandCoverMap, reference: Reference, *, opacity: float = 0.8, shown: bool = True
+    landcover: LandCoverMap, reference: Reference, *, opacity: float = 0.85, shown: bool = True
 ) -> MapLayer:
     """Where map and reference say different things, as a layer."""
     codes, grid = thin_labels(landcover.codes, landcover.grid)

@@ -139,6 +139,8 @@ def test_what_one_decides_the_other_sees(demo: str, visit: Callable[..., Visitor
     expect(reasons.nth(1)).to_have_value("half a thou")
     ben.press("Undo")
     ada.page.wait_for_selector("h5:has-text('1 · Moss and lichen')", state="detached", timeout=20_000)
+    ada.page.reload()
+    expect(ada.page.get_by_label("Your name, for the history")).to_have_value("Ada")
 
 
 def test_the_map_stays_where_the_person_moved_it(demo: str, visit: Callable[..., Visitor]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.parts.one_cluster import DIGITS
 from pages.parts.sign_in import may_write, who
 from s2dash.check_points import (
     MOST,
@@ -144,14 +145,18 @@ def look(scene: SceneView, design: SampleDesign, place: int) -> None:
 def answer(
     result: RunResult, run: str, design: SampleDesign, place: int, said: tuple[ReferencePoint | None, ...]
 ) -> None:
-    """One button a class; the map's own answer is not shown, not even by their order."""
+    """One button and key a class; the map's own answer is not shown, not even by their order."""
     st.markdown(f"**{t('points.which')}**")
     codes, shut = result.legend.scheme.codes, not may_write()
+    earlier = said[place]  # of who looks again
     for start in range(0, len(codes), IN_A_ROW):
-        for column, code in zip(st.columns(IN_A_ROW), codes[start : start + IN_A_ROW], strict=False):
+        row = list(enumerate(codes))[start : start + IN_A_ROW]
+        for column, (digit, code) in zip(st.columns(IN_A_ROW), row, strict=False):
             column.button(
                 plain(code_name(result, code)),
                 key=f"judge {run} {design.seq} {place} {code}",
+                type="primary" if earlier is not None and earlier.code == code else "secondary",
+                shortcut=DIGITS[digit] if digit < len(DIGITS) else None,
                 disabled=shut,
                 on_click=judge,
                 args=(run, design, place, code),

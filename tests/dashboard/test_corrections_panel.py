@@ -201,6 +201,12 @@ def test_check_points_are_drawn_and_judged_blind(space, run, on_the_map):
     assert said[0] is not None
     assert (said[0].code, said[0].who, said[0].stratum) == (80, "Ada", design.points[0].stratum)
     assert "1 of 12 judged" in "".join(str(bar.text) for bar in app.get("progress"))
+    second = next(button for button in app.button if button.proto.shortcut == "2")
+    assert second.label == scheme[scheme.codes[1]].name, "keys judge too"
+    press(app, "Back")
+    marked = [button.label for button in app.button if button.proto.type == "primary"]
+    assert scheme[80].name in marked, "who looks again sees what they said"
+    press(app, "Skip")
 
     press(app, "Skip")
     assert "Place 3" in texts(app)

@@ -20,7 +20,7 @@ from s2dash.dashboard.labels import (
     votes_line,
 )
 from s2dash.dashboard.language import t, written_moment
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.texts import number, plain
 from s2dash.dashboard.view import ClusterView
 from s2dash.pipeline import RunResult
 from s2dash.store.replies import ReplyRecord
@@ -64,7 +64,7 @@ def heading(result: RunResult, entry: LegendEntry) -> None:
     """Number and class, how large it is and who decided."""
     card = result.cards[entry.cluster]
     st.markdown(f"##### {entry.cluster} · {plain(class_name(result, entry.code))}")
-    facts = {"area": f"{card.area_ha:,.1f}", "share": f"{card.share:.1%}"}
+    facts = {"area": number(card.area_ha, 1), "share": f"{number(100 * card.share, 1)}%"}
     st.caption(t("labels.card_facts", decided=t(f"labels.by_{entry.decided_by}"), **facts))
 
 

@@ -13,7 +13,7 @@ from s2dash.dashboard.agreement_tables import csv_bytes
 from s2dash.dashboard.labels import class_areas, class_name, event_text, next_in_doubt, work_done
 from s2dash.dashboard.language import language, t
 from s2dash.dashboard.run_history import history_rows, run_history
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.texts import number, plain
 from s2dash.pipeline import RunResult
 
 ON_A_PAGE = 20
@@ -124,8 +124,8 @@ def areas(result: RunResult) -> None:
     rows = [
         {
             t("labels.areas_class"): plain(name),
-            t("labels.areas_ha"): f"{hectares:,.1f}",
-            t("labels.areas_share"): f"{100 * share:.1f}",
+            t("labels.areas_ha"): number(hectares, 1),
+            t("labels.areas_share"): number(100 * share, 1),
         }
         for name, hectares, share in state.kept(f"class areas {language()}", lambda: class_areas(result))
     ]

@@ -21,7 +21,7 @@ from s2dash.dashboard.scheme_tables import (
     scheme_then,
     swatch,
 )
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.texts import number, plain
 from s2dash.map_edit import MapEdit
 from s2dash.pipeline import RunResult
 from s2dash.scheme_edits import LONGEST_DEFINITION, LONGEST_NAME
@@ -66,8 +66,8 @@ def scheme_editor(result: RunResult, run: str) -> None:
 def listing(result: RunResult) -> None:
     """Every class with its colour and how much of the map it is; what it means, where the pointer rests."""
     for row in state.kept(f"classes {language()} {palette()}", lambda: class_rows(result)):
-        facts = [t("scheme.clusters", count=row.clusters), f"{row.hectares:,.1f} ha"] if row.clusters else []
-        facts += [f"{row.hectares:,.1f} ha"] if row.hectares and not row.clusters else []
+        facts = [t("scheme.clusters", count=row.clusters), f"{number(row.hectares, 1)} ha"] if row.clusters else []
+        facts += [f"{number(row.hectares, 1)} ha"] if row.hectares and not row.clusters else []
         facts += [t("scheme.added")] if row.added else []
         facts += [t("scheme.counts_as", name=plain(row.counts_as))] if row.counts_as else []
         st.markdown(

@@ -10,7 +10,7 @@ from s2dash.annotation.registry import LOCAL
 from s2dash.clustering import METHODS
 from s2dash.dashboard import state
 from s2dash.dashboard.language import t
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.texts import number, plain
 from s2dash.pipeline import ReferenceSettings, RunResult, RunSettings
 from s2dash.progress import Progress
 from s2dash.sources.request import SceneRequest
@@ -69,7 +69,7 @@ def strategies_panel(result: RunResult | None, asked: SceneRequest) -> None:
     left.text_input(t("compare.ks"), key="compared ks", help=t("compare.ks_help"), **KEEP)
     texture = [t("compare.texture", side=shared.texture)] if shared.texture else []
     features = ", ".join([t("compare.the_bands"), *shared.indices, *texture])
-    look = t("compare.look_at", features=features, pixels=f"{shared.sample:,}", seed=shared.seed)
+    look = t("compare.look_at", features=features, pixels=number(shared.sample), seed=shared.seed)
     st.caption(f"{plain(look)} {t('compare.one_by_one')}")
     if reference is None:
         st.caption(f"{t('compare.no_reference')} {t('compare.add_reference')}")

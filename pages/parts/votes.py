@@ -10,7 +10,7 @@ from pages.parts.sign_in import may_write, who
 from s2dash.annotation.vote import RuleKind
 from s2dash.dashboard import state
 from s2dash.dashboard.language import t
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.texts import number, plain
 from s2dash.dashboard.vote_tables import compliance_rows, concord_line, matrix_rows, round_line
 from s2dash.pipeline import RunResult
 
@@ -51,7 +51,7 @@ def votes(result: RunResult, run: str) -> None:
         st.dataframe(rows, hide_index=True, width="stretch")
         spent = state.kept("spent", lambda: state.workspace().store.spent())
         tokens = spent.input_tokens + spent.output_tokens
-        st.caption(t("asking.spent", tokens=f"{tokens:,}", dollars=plain(f"${spent.dollars:.2f}")))
+        st.caption(t("asking.spent", tokens=number(tokens), dollars=plain(f"${spent.dollars:.2f}")))
 
 
 def look_again(result: RunResult, run: str, names: list[str], budget: float | None) -> None:

@@ -10,6 +10,7 @@ from s2dash.comparison import WORLDCOVER_OVERALL
 from s2dash.confused_pairs import ConfusedPair
 from s2dash.dashboard.chart import count_text, hectares_text
 from s2dash.dashboard.language import language, t
+from s2dash.dashboard.texts import number
 from s2dash.map_values import in_order
 from s2dash.reference import Reference
 from s2dash.schemes import UNDECIDED, ClassScheme
@@ -29,7 +30,7 @@ def compared_line(report: Mapping[str, Any], reference: Reference) -> str:
     shown = (
         t("agreement.reference_of", year=reference.year) if reference.year else t("agreement.reference_year_unknown")
     )
-    pixels = t("agreement.pixels_compared", count=report["n"], pixels=f"{report['n']:,}")
+    pixels = t("agreement.pixels_compared", count=report["n"], pixels=number(report["n"]))
     parts = [t("agreement.image_against", year=year, reference=reference.title), shown, f"· {pixels}"]
     return " ".join([*parts, *([f"· {reference.attribution}"] if reference.attribution else [])])
 

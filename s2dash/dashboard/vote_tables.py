@@ -8,6 +8,7 @@ from s2dash.annotation.estimate import Estimate
 from s2dash.annotation.second_look import RoundReport
 from s2dash.dashboard.labels import class_name
 from s2dash.dashboard.language import t, written_day
+from s2dash.dashboard.texts import number
 from s2dash.pipeline import RunResult
 
 LANDIS_KOCH = (
@@ -59,10 +60,10 @@ def compliance_rows(result: RunResult) -> list[dict[str, str]]:
         {
             t("asking.annotator"): who,
             t("asking.model"): ", ".join(sorted({answer.model for answer in answers if answer.annotator == who})),
-            t("asking.answers"): f"{row.answers:,}",
+            t("asking.answers"): number(row.answers),
             t("asking.in_form"): "–" if row.share is None else f"{row.share:.0%}",
-            t("asking.unusable"): f"{sum(row.faults.values()):,}",
-            t("asking.tokens"): f"{used[who].input_tokens + used[who].output_tokens:,}",
+            t("asking.unusable"): number(sum(row.faults.values())),
+            t("asking.tokens"): number(used[who].input_tokens + used[who].output_tokens),
             t("asking.dollars"): f"{used[who].dollars:.3f}",
         }
         for who, row in compliance(answers).items()
@@ -74,9 +75,9 @@ def estimate_rows(found: Estimate) -> list[dict[str, str]]:
     return [
         {
             t("asking.model"): model.title,
-            t("asking.questions"): f"{model.calls:,}",
-            t("asking.known"): f"{model.found:,}",
-            t("asking.tokens"): f"{model.input_tokens + model.output_tokens:,}",
+            t("asking.questions"): number(model.calls),
+            t("asking.known"): number(model.found),
+            t("asking.tokens"): number(model.input_tokens + model.output_tokens),
             t("asking.dollars"): f"{model.dollars_low:.2f} – {model.dollars_high:.2f}"
             if model.dollars_high
             else t("asking.free"),
@@ -131,7 +132,7 @@ def reply_facts(answer: Answer) -> str:
         parts.append(t("asking.reply_twice"))
     if answer.usage.input_tokens:
         tokens = answer.usage.input_tokens + answer.usage.output_tokens
-        parts.append(t("asking.reply_cost", tokens=f"{tokens:,}", dollars=f"{answer.usage.dollars:.4f}"))
+        parts.append(t("asking.reply_cost", tokens=number(tokens), dollars=f"{answer.usage.dollars:.4f}"))
     day = written_day(answer.answered.date())
     parts.append(t("asking.reply_recorded" if answer.recorded else "asking.reply_answered", day=day))
     return " · ".join(parts)

@@ -106,7 +106,7 @@ def test_without_a_reference_it_says_that_there_is_no_agreement(space, scene_fil
     table = app.dataframe[0].value
     assert "Reached" not in table
     assert table["Silhouette"][0] > 0
-    assert "neither is an agreement" in texts(app)
+    assert "none of them is an agreement" in texts(app)
     assert "accuracy" not in texts(app)
 
 

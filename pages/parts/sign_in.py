@@ -99,8 +99,9 @@ def name_box() -> None:
         st.caption(f":material/person: {t('sign_in.history_name', name=plain(found.name))}")
     elif found.may_write:
         state.seed("who", remembered_name())
-        name = st.text_input(t("sign_in.your_name"), key="who", persist_state="session", placeholder=person())
-        st.html(remember_script(name or ""), unsafe_allow_javascript=True)
+        with st.container(gap=None):
+            name = st.text_input(t("sign_in.your_name"), key="who", persist_state="session", placeholder=person())
+            st.html(remember_script(name or ""), unsafe_allow_javascript=True)
     why_not()
 
 

@@ -16,7 +16,7 @@ from s2dash.dashboard import state
 from s2dash.dashboard.area_words import apart, map_bounds, outlines
 from s2dash.dashboard.language import t
 from s2dash.dashboard.layers import MapLayer
-from s2dash.dashboard.texts import plain, scene_facts, scene_figures
+from s2dash.dashboard.texts import plain, rule_name, scene_facts, scene_figures
 from s2dash.dashboard.view import SceneView
 from s2dash.dashboard.warping import Bounds
 
@@ -39,7 +39,7 @@ def draw_map(layers: list[MapLayer], key: str, bounds: Bounds | None, **options:
         returned=("last_active_drawing",),
         **options,
     )
-    if blank:
+    if blank and state.request() is None:  # not while one is being opened
         st.caption(t("imagery.no_base_map"))
     take_drawing(did)
 
@@ -67,7 +67,7 @@ def details(view: SceneView) -> None:
     """How the scene was read, and where it is from."""
     about, radiometry = view.about, view.scene.radiometry
     (st.info if radiometry.certain else st.warning)(
-        f"**{t('imagery.reflectance')}** ({plain(radiometry.rule)}): {plain(radiometry.evidence)}",
+        f"**{t('imagery.reflectance')}** ({plain(rule_name(radiometry.rule))}): {plain(radiometry.evidence)}",
         icon=":material/straighten:" if radiometry.certain else ":material/warning:",
     )
     st.markdown("  \n".join(f"**{name}** {plain(fact)}" for name, fact in scene_facts(about).items()))

@@ -47,11 +47,10 @@ def _watch_jobs() -> None:
 
 
 def settings(page: object, pages: Pages) -> None:
-    """Language, colours and the link, in two rows."""
+    """Language, colours and the link, in as many rows as the words need."""
     st.divider()
     language_switch()
-    colours, link = st.columns(2)
-    with colours.popover(t("palette.title"), icon=":material/palette:", width="stretch"):
-        palette_switch()
-    with link:
+    with st.container(horizontal=True):
+        with st.popover(t("palette.title"), icon=":material/palette:"):
+            palette_switch()
         link_panel(page, pages)

@@ -50,7 +50,7 @@ def link_panel(page: Any, pages: Pages) -> None:
             "step": str(step) if step else None,
         },
     )
-    with st.popover(t("frame.link"), icon=":material/link:", width="stretch"):
+    with st.popover(t("frame.link"), icon=":material/link:"):
         st.caption(" ".join([t("frame.link_help"), *([t("frame.link_for_story")] if step else [])]))
         st.code(link, language=None, wrap_lines=True)
 

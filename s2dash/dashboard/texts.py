@@ -36,6 +36,24 @@ def number(value: float, digits: int = 0) -> str:
     return format_decimal(value, format="#,##0" + ("." + "0" * digits if digits else ""), locale=language())
 
 
+def rule_name(rule: str) -> str:
+    """How the reflectance of a scene is known, in the language spoken; as it is where it is none of the usual ways."""
+    return t(f"imagery.rule_{_RULES[rule]}") if rule in _RULES else rule
+
+
+_RULES = {
+    "given": "given",
+    "metadata": "metadata",
+    "pixel check": "pixels",
+    "simulated": "simulated",
+    "float reflectance": "reflectance",
+    "float percent": "percent",
+    "8-bit numbers": "bytes",
+    "collection": "collection",
+    "baseline": "baseline",
+}
+
+
 def unique_titles(records: Iterable[RunRecord]) -> dict[str, str]:
     """What to call each run in a list, by id: its title, with the time where two are called the same."""
     known = list(records)

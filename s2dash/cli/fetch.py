@@ -115,7 +115,7 @@ def area_from(options: argparse.Namespace) -> AreaOfInterest:
         return AreaOfInterest.from_text(options.bbox)
     try:
         content = json.loads(options.area.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AreaError(f"{options.area} cannot be read as GeoJSON: {error}. Save the area as GeoJSON.") from None
     if not isinstance(content, dict):
         raise AreaError(f"{options.area} holds no GeoJSON object. Save the area as GeoJSON.")

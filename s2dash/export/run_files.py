@@ -252,8 +252,11 @@ def read_run(folder: Path) -> RunResult:
     except StoreError:
         raise
     except Exception as error:
+        # What Python says of a table that lacks something helps nobody.
+        broken = isinstance(error, KeyError | TypeError | AttributeError | IndexError)
+        why = "its tables do not hold what a run does" if broken else error
         raise StoreError(
-            f"The run in {folder.name} cannot be opened: {error}. A file is missing or damaged; run it again with the "
+            f"The run in {folder.name} cannot be opened: {why}. A file is missing or damaged; run it again with the "
             "settings in its run.json, or restore the folder from a copy."
         ) from error
 

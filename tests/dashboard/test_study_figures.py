@@ -70,7 +70,7 @@ def test_without_a_reference_the_silhouette_is_drawn(study):
     assert figure.layout.xaxis.range[0] < -0.1
     assert not [note for note in figure.layout.annotations if "greement" in note.text]
     assert not {"Ceiling", "Reached", "Kappa"} & set(study_rows(alone)[0])
-    assert "neither is an agreement" in study_page(alone)
+    assert "none of them is an agreement" in study_page(alone)
 
 
 def test_nothing_is_coloured_for_one_theme_only(study):

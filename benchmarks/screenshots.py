@@ -57,6 +57,8 @@ class Shot:
     """Whether the whole page is shown, however long."""
     step: int = 0
     """Of the story, the step that is presented; 0 for all."""
+    press: str = ""
+    """A button that is pressed first; what it makes is waited for, and the picture begins at its chart."""
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ README = {
     "clusters": Shot("clusters"),
     "labels": Shot("labels", scheme="dark"),
     "agreement": Shot("agreement", size="tablet"),
-    "compare": Shot("compare"),
+    "compare": Shot("compare", press="Compare strategies"),
     "story": Shot("story", step=6),
     "story-uk": Shot("story", language="uk", step=2, scheme="dark"),
 }
@@ -126,6 +128,13 @@ def take(browser: Any, address: str, shot: Shot) -> bytes:
         page.goto(f"{address}/?page={shot.page}&lang={shot.language}{step}", wait_until="commit")
         page.wait_for_selector("h1", timeout=120_000)
         _settle(page, with_map=shot.page in WITH_MAP)
+        if shot.press:
+            page.get_by_role("button", name=shot.press).click()
+            chart = page.get_by_test_id("stPlotlyChart").first
+            chart.wait_for(timeout=600_000)
+            _settle(page, with_map=shot.page in WITH_MAP)
+            chart.evaluate("element => element.scrollIntoView({ block: 'start' })")
+            page.wait_for_timeout(900)
         if shot.full:
             length = int(page.locator("[data-testid=stMain]").evaluate("element => element.scrollHeight"))
             page.set_viewport_size({"width": width, "height": min(max(length, height), 8000)})

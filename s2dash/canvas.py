@@ -90,10 +90,7 @@ class ClassCanvas:
                 return
             with _on_grid(dataset, self.grid, turn=turn) as (raster, aligned):
                 for window in steps(windows, total=len(windows), progress=progress, text="Reading the reference map"):
-                    values = raster.read(band, window=window)
-                    alpha = (
-                        raster.read_masks(band, window=window) if aligned else raster.read(raster.count, window=window)
-                    )
+                    values, alpha = _read(raster, band, window, aligned)
                     self._fill(window, values, alpha > 0, source)
 
     def _fill(self, window: Window, values: NumberArray, valid: BoolArray, source: str) -> None:

@@ -213,22 +213,18 @@ def build_features(
     season = tuple(dict.fromkeys(season))
     _check_season(scene, season)
     names = feature_names(scene.bands, indices, texture, season)
-    if scaler is not None and not season:
-        said = tuple(dict.fromkeys(notes))
-        return FeatureStack(scene, indices, texture, replace(scaler, names=names), season, said).with_scaler(scaler)
-    drawn = draw_sample(scene, size=sample, seed=seed, progress=progress)
-    raw = _raw_sample(scene, indices, texture, season, drawn)
-    if raw.shape[1] < len(drawn):
-        notes.append(
-            f"About {1 - raw.shape[1] / len(drawn):.1%} of the pixels have no statistics of the season; they are left "
-            "out as no data."
-        )
-    said = tuple(dict.fromkeys(notes))
-    if scaler is not None:
-        return FeatureStack(scene, indices, texture, replace(scaler, names=names), season, said).with_scaler(scaler)
-    stack = FeatureStack(scene, indices, texture, Standardiser.fit(names, raw), season, said)
-    stack._samples[sample, seed] = raw
-    return stack
+    samples: dict[tuple[int, int], FloatArray] = {}
+    if scaler is None or season:
+        drawn = draw_sample(scene, size=sample, seed=seed, progress=progress)
+        raw = samples[sample, seed] = _raw_sample(scene, indices, texture, season, drawn)
+        if raw.shape[1] < len(drawn):
+            notes.append(
+                f"About {1 - raw.shape[1] / len(drawn):.1%} of the pixels have no statistics of the season; they are "
+                "left out as no data."
+            )
+    own = replace(scaler, names=names) if scaler is not None else Standardiser.fit(names, samples[sample, seed])
+    stack = FeatureStack(scene, indices, texture, own, season, tuple(dict.fromkeys(notes)), samples)
+    return stack if scaler is None else stack.with_scaler(scaler)
 
 
 def feature_names(

@@ -128,7 +128,7 @@ class Legend:
     @property
     def can_undo(self) -> bool:
         """Whether an override is in force."""
-        return bool(self._replayed[0])
+        return self.next_undo is not None
 
     @property
     def next_undo(self) -> LegendEvent | None:

@@ -13,8 +13,8 @@ from s2dash.annotation.legend import Legend, LegendEvent
 from s2dash.clustering.quality import HARDLY_APART, SCATTERED, TINY_SHARE, ClusterMeasures, ClusterQuality
 from s2dash.clustering.sweep import KSweep
 from s2dash.colours import rgb_of
-from s2dash.dashboard.language import FIRST, language, t, written_moment
-from s2dash.dashboard.texts import number
+from s2dash.dashboard.language import FIRST, language, t
+from s2dash.dashboard.texts import by_whom, number
 from s2dash.edit_history import EditEntry
 from s2dash.grid import pixel_area_ha
 
@@ -38,8 +38,8 @@ def pixels_of(hectares: float, pixel: float) -> int:
 
 def edit_lines(entry: EditEntry) -> tuple[str, str]:
     """An edit in two lines of plain text: what, and by whom, when and why."""
-    why = f" ({entry.edit.why})" if entry.edit.why and entry.step == "edit" else ""
-    return f"{entry.seq}. {edit_text(entry)}", f"{entry.who}, {written_moment(entry.when)}{why}"
+    why = entry.edit.why if entry.step == "edit" else ""
+    return f"{entry.seq}. {edit_text(entry)}", by_whom(entry.who, entry.when, why)
 
 
 def edit_text(entry: EditEntry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shapely.geometry import shape
 
-from s2dash.dashboard.labels import class_name, scheme_class_name
+from s2dash.dashboard.labels import name_in
 from s2dash.dashboard.language import t, written_moment
 from s2dash.map_edit import MapEdit, in_force
 from s2dash.pipeline import RunResult
@@ -16,7 +16,12 @@ LONGEST = 60
 
 def code_name(result: RunResult, code: int) -> str:
     """Name of a class code of the map; of what nobody has named, that it is unknown."""
-    return class_name(result, None) if code == UNDECIDED else scheme_class_name(result.legend.scheme, code)
+    return code_name_in(result.legend.scheme, code)
+
+
+def code_name_in(scheme: ClassScheme, code: int) -> str:
+    """The same, as a scheme calls it."""
+    return name_in(scheme, None if code == UNDECIDED else code)
 
 
 def edit_line(result: RunResult, edit: MapEdit, *, scheme: ClassScheme | None = None) -> str:
@@ -28,18 +33,16 @@ def edit_line(result: RunResult, edit: MapEdit, *, scheme: ClassScheme | None = 
         scheme: The classes as they were called then; by default as they are called now.
     """
     about, scheme = edit.content, scheme or result.legend.scheme
-
-    def code_name(code: object) -> str:
-        return class_name(result, None) if code == UNDECIDED else scheme_class_name(scheme, int(str(code)))
-
     if edit.kind == "area":
         middle = shape(about["geometry"]).representative_point()
-        return t("corrections.edit_area", name=code_name(about["code"]), place=place_text(middle.x, middle.y))
+        return t(
+            "corrections.edit_area", name=code_name_in(scheme, int(about["code"])), place=place_text(middle.x, middle.y)
+        )
     if edit.kind == "sample":
         return t("points.edit_sample", count=len(about["points"]), seed=about["seed"])
     if about["origin"] == "file":
         return t("points.edit_file", count=len(about["points"]), file=str(about["file"])[:LONGEST])
-    name = code_name(about["code"])
+    name = code_name_in(scheme, int(about["code"]))
     if about["origin"] == "sample":
         return t("points.edit_judged", number=int(about["place"]) + 1, name=name)
     return t("points.edit_click", name=name, place=place_text(about["longitude"], about["latitude"]))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from s2dash.annotation.answer import Answer
 from s2dash.annotation.legend import Legend, LegendEntry, LegendEvent
-from s2dash.dashboard.language import language, t, written_moment
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.language import language, t
+from s2dash.dashboard.texts import by_whom, plain
 from s2dash.grid import pixel_area_ha
 from s2dash.map_edit import in_force
 from s2dash.pipeline import RunResult
@@ -35,7 +35,12 @@ class Work(NamedTuple):
 
 def class_name(result: RunResult, code: int | None) -> str:
     """Name of a class in the language of the session, or that there is none."""
-    return t("common.unknown") if code is None else scheme_class_name(result.legend.scheme, code)
+    return name_in(result.legend.scheme, code)
+
+
+def name_in(scheme: ClassScheme, code: int | None) -> str:
+    """Name of a class of a scheme in the language of the session, or that there is none."""
+    return t("common.unknown") if code is None else scheme_class_name(scheme, code)
 
 
 def scheme_class_name(scheme: ClassScheme, code: int) -> str:
@@ -131,8 +136,8 @@ def class_areas(result: RunResult) -> list[tuple[str, float, float]]:
 
 def event_lines(result: RunResult, event: LegendEvent) -> tuple[str, str]:
     """A decision or a note in two lines of plain text: what, and by whom, when and why."""
-    why = f" ({event.why})" if event.why and event.kind != "note" else ""
-    return event_text(result, event), f"{event.who}, {written_moment(event.when)}{why}"
+    why = "" if event.kind == "note" else event.why
+    return event_text(result, event), by_whom(event.who, event.when, why)
 
 
 def event_text(result: RunResult, event: LegendEvent, *, scheme: ClassScheme | None = None) -> str:
@@ -146,9 +151,7 @@ def event_text(result: RunResult, event: LegendEvent, *, scheme: ClassScheme | N
     if event.kind == "note":
         return t("labels.event_note", cluster=event.cluster, text=event.why)
     scheme = scheme or result.legend.scheme
-    before, after = (
-        t("common.unknown") if code is None else scheme_class_name(scheme, code) for code in (event.before, event.after)
-    )
+    before, after = name_in(scheme, event.before), name_in(scheme, event.after)
     kind = "accept" if event.kind == "override" and event.before == event.after else event.kind
     change = f"{event.cluster}: {after}" if before == after else f"{event.cluster}: {before} → {after}"
     return f"{t(f'labels.event_{kind}')} {change}"

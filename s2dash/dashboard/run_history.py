@@ -12,8 +12,9 @@ from s2dash.dashboard.agreement_tables import Row
 from s2dash.dashboard.cluster_tables import edit_text
 from s2dash.dashboard.correction_texts import edit_line
 from s2dash.dashboard.labels import event_text
-from s2dash.dashboard.language import t, written_moment
+from s2dash.dashboard.language import t
 from s2dash.dashboard.scheme_tables import class_edit_text, scheme_then
+from s2dash.dashboard.texts import by_whom
 from s2dash.map_edit import MapEdit
 from s2dash.pipeline import RunResult
 
@@ -38,7 +39,7 @@ class Deed:
     @property
     def facts(self) -> str:
         """By whom, when and why, in a line of plain text."""
-        return f"{self.who}, {written_moment(self.when)}" + (f" ({self.why})" if self.why else "")
+        return by_whom(self.who, self.when, self.why)
 
 
 def run_history(result: RunResult, events: Sequence[LegendEvent]) -> tuple[Deed, ...]:

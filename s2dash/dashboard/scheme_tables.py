@@ -9,8 +9,8 @@ from typing import Any
 
 from s2dash.colour_vision import VISIONS, Vision, difference
 from s2dash.colours import scheme_colours
-from s2dash.dashboard.language import language, t, written_moment
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.language import language, t
+from s2dash.dashboard.texts import by_whom, plain
 from s2dash.errors import SchemeError
 from s2dash.map_edit import MapEdit, in_force
 from s2dash.pipeline import RunResult
@@ -127,8 +127,7 @@ def edit_lines(scheme: ClassScheme, edit: MapEdit) -> tuple[str, str]:
         scheme: The classes as they were called before it (`scheme_then`).
         edit: The edit.
     """
-    why = f" ({edit.why})" if edit.why else ""
-    return class_edit_text(scheme, edit), f"{edit.who}, {written_moment(edit.when)}{why}"
+    return class_edit_text(scheme, edit), by_whom(edit.who, edit.when, edit.why)
 
 
 def class_edit_text(scheme: ClassScheme, edit: MapEdit) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
 
 from s2dash.clustering import METHODS
-from s2dash.dashboard.language import language, t, written_day
+from s2dash.dashboard.language import language, t, written_day, written_moment
 from s2dash.reference import Reference
 from s2dash.run_settings import RunSettings
 from s2dash.store import RunRecord
@@ -34,6 +34,11 @@ def number(value: float, digits: int = 0) -> str:
         digits: Behind the decimal point.
     """
     return format_decimal(value, format="#,##0" + ("." + "0" * digits if digits else ""), locale=language())
+
+
+def by_whom(who: str, when: datetime, why: str = "") -> str:
+    """Who did something, when and, if a reason was given, why, in a line of plain text."""
+    return f"{who}, {written_moment(when)}" + (f" ({why})" if why else "")
 
 
 def rule_name(rule: str) -> str:

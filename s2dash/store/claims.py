@@ -25,13 +25,11 @@ class Claims(StorePart):
         owner = this_process()
         with self._database.write() as connection:
             row = {**asdict(key), **asdict(owner), "renewed": now()}
-            if self._database.insert(connection, tables.claims, row):
-                return True
             held = connection.execute(select(tables.claims).where(_is(key)).with_for_update()).one_or_none()
-            if held is not None and not _is_open(Owner(held.pid, held.host, held.mark), held.renewed, owner):
-                return False
-            if held is None:  # given back between the two statements
+            if held is None:  # of two who see that at the same moment, one inserts
                 return self._database.insert(connection, tables.claims, row)
+            if not _is_open(Owner(held.pid, held.host, held.mark), held.renewed, owner):
+                return False
             connection.execute(update(tables.claims).where(_is(key)).values(**row))
             return True
 

@@ -139,7 +139,8 @@ def step_exact(numbers: str, side: int, components: int, sample: int) -> dict[st
 
 def step_confusion(side: int) -> dict[str, float]:
     """Confusion matrix of two maps in memory, beside one comparison of the two, pixel by pixel."""
-    from s2dash.confusion import Confusion, joint_histogram
+    from s2dash.confusion import Confusion
+    from s2dash.pair_counts import joint_histogram
 
     rng = np.random.default_rng(0)
     first, second = (rng.integers(1, 11, (side, side), dtype=np.uint8) * np.uint8(10) for _ in range(2))

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from s2dash.ceiling import ceiling
 from s2dash.clustering import cluster
-from s2dash.confusion import joint_histogram
 from s2dash.features import SEASON_NDVI, build_features
 from s2dash.grid import full_window
+from s2dash.pair_counts import joint_histogram
 from s2dash.scene import Scene
 from s2dash.schemes import load_scheme
 from s2dash.simulation import SimulatedScene, simulate_season

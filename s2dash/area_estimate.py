@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s2dash.confusion import CountArray
 from s2dash.errors import AreaEstimateError
+from s2dash.pair_counts import CountArray
 
 Z95 = 1.96
 """Half width of a 95 % interval in standard errors, as the paper takes it."""

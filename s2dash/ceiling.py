@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from s2dash.confusion import Confusion, CountArray, Scores
+from s2dash.confusion import Confusion, Scores
+from s2dash.pair_counts import CountArray
 from s2dash.schemes import NO_DATA, UNDECIDED
 
 

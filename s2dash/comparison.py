@@ -11,11 +11,12 @@ import numpy as np
 from s2dash.canvas import same_grid
 from s2dash.ceiling import Ceiling, ceiling
 from s2dash.clustering.model import ClusterMap
-from s2dash.confusion import Confusion, CountArray, joint_histogram
+from s2dash.confusion import Confusion
 from s2dash.errors import GridMismatchError, NoOverlapError, SchemeError
 from s2dash.grid import slices, strips
 from s2dash.landcover import LandCoverMap
 from s2dash.map_values import MapValue, in_order, unknown_from_json
+from s2dash.pair_counts import CountArray, joint_histogram
 from s2dash.reference import Reference
 from s2dash.schemes import NO_DATA, UNDECIDED, ClassScheme, LandCoverClass
 from s2dash.types import LabelArray

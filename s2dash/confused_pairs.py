@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from s2dash.confusion import CountArray, joint_histogram
 from s2dash.grid import pixel_area_ha, slices, strips
+from s2dash.pair_counts import CountArray, joint_histogram
 from s2dash.schemes import NO_DATA
 from s2dash.types import FloatArray, LabelArray
 

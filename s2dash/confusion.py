@@ -1,4 +1,4 @@
-"""The confusion matrix of two maps, counted fast, and the scores one reads off it."""
+"""The confusion matrix of two maps, and the scores one reads off it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from s2dash.parallel import ordered_map
-from s2dash.schemes import NO_DATA, UNDECIDED
-from s2dash.types import LabelArray
-
-CountArray = NDArray[np.int64]
-"""Numbers of pixels."""
-
-_CHUNK = 1 << 18
-"""Pixels counted at a time: their combined codes take 2 MiB and stay in cache."""
+from s2dash.pair_counts import CountArray
+from s2dash.schemes import UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -133,33 +125,6 @@ class Confusion:
             macro_f1=_mean(self.f1),
             miou=_mean(self.iou),
         )
-
-
-def joint_histogram(first: LabelArray, second: LabelArray, *, within: LabelArray | None = None) -> CountArray:
-    """How often each pair of codes occurs.
-
-    Args:
-        first: Shape (y, x), uint8.
-        second: Same shape, uint8.
-        within: Same shape; where it is 0 the pixel counts as if `second` were 0.
-
-    Returns:
-        Shape (256, 256), pixels by code of `first` and code of `second`.
-    """
-    rasters = [np.ascontiguousarray(raster).reshape(-1) for raster in (first, second)]
-    mask = None if within is None else np.ascontiguousarray(within).reshape(-1)
-
-    def count(start: int) -> CountArray:
-        part = slice(start, start + _CHUNK)
-        # bincount works on intp only: with that type from the start it copies nothing and lets other threads run.
-        pairs = np.left_shift(rasters[0][part], 8, dtype=np.intp)
-        pairs |= rasters[1][part] if mask is None else rasters[1][part] * (mask[part] != NO_DATA)
-        return np.bincount(pairs, minlength=1 << 16)
-
-    total = np.zeros(1 << 16, dtype=np.int64)
-    for counts in ordered_map(count, range(0, rasters[0].size, _CHUNK)):
-        total += counts
-    return total.reshape(256, 256)
 
 
 def _ratio(part: int, whole: int) -> float | None:

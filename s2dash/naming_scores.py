@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from s2dash.annotation.answer import Answer
-from s2dash.confusion import Confusion, joint_histogram
+from s2dash.confusion import Confusion
+from s2dash.pair_counts import joint_histogram
 from s2dash.pipeline import RunResult
 from s2dash.schemes import NO_DATA, UNDECIDED
 

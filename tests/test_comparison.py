@@ -28,9 +28,9 @@ from sklearn.metrics import (
 
 from s2dash.clustering.model import ClusterMap
 from s2dash.comparison import Agreement, agreement, cluster_agreement, disagreement
-from s2dash.confusion import joint_histogram
 from s2dash.errors import GridMismatchError, NoOverlapError, SchemeError
 from s2dash.landcover import LandCoverMap
+from s2dash.pair_counts import joint_histogram
 from s2dash.reference import Reference, load_worldcover
 from s2dash.reference_files import load_reference
 from s2dash.schemes import ClassScheme, LandCoverClass, load_scheme

@@ -10,11 +10,12 @@ from s2dash.agreement_by import ClusterRow, VoteAgreement
 from s2dash.area_estimate import estimate_areas
 from s2dash.bands import method_bands, sensor_table
 from s2dash.colours import cluster_colour
-from s2dash.confusion import Confusion, joint_histogram
+from s2dash.confusion import Confusion
 from s2dash.dashboard.agreement_by_figures import areas_figure, cluster_agreement_figure, vote_agreement_figure
 from s2dash.dashboard.agreement_figures import ceiling_figure, class_figure, confusion_figure, pair_at
 from s2dash.dashboard.agreement_words import how_titles
 from s2dash.dashboard.figures import area_figure, spectrum_figure
+from s2dash.pair_counts import joint_histogram
 from s2dash.schemes import UNDECIDED, load_scheme
 
 SCHEME = load_scheme("worldcover")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from s2dash.errors import Cancelled, S2DashError
-from s2dash.progress import Progress, Tracker
+from s2dash.progress import Progress, Tracker, time_left
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,7 @@ class Job:
     @property
     def remaining_s(self) -> float | None:
         """Seconds left at the pace so far; None while that would be a guess."""
-        share = self.tracker.share
-        elapsed = time.monotonic() - self.started
-        return elapsed * (1 - share) / share if share > 0.05 and elapsed > 0.5 else None
+        return time_left(self.tracker.share, time.monotonic() - self.started)
 
 
 class JobBoard:

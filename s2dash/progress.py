@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Protocol, TypeVar
 
 from s2dash.errors import Cancelled
@@ -68,6 +69,32 @@ class Stage:
     def report(self, share: float, text: str) -> None:
         """Report to the whole."""
         self.whole.report(self.start + (self.stop - self.start) * min(max(share, 0.0), 1.0), text)
+
+
+def timetable(whole: Progress, **seconds: float) -> dict[str, Stage]:
+    """Stages that follow each other, each with the part of the whole that its work will take.
+
+    Args:
+        whole: The task they make up.
+        seconds: Stage → how long it will take, in the order of the work; only the proportions matter.
+    """
+    total = sum(seconds.values()) or 1.0
+    ends = accumulate((length / total for length in seconds.values()), initial=0.0)
+    return {name: Stage(whole, *part) for name, part in zip(seconds, pairwise(ends), strict=True)}
+
+
+def time_left(share: float, elapsed: float) -> float | None:
+    """Seconds left at the pace so far; None while that would be a guess.
+
+    Args:
+        share: Of the work that is done, 0-1.
+        elapsed: Seconds that took.
+    """
+    return elapsed * (1 - share) / share if share > _KNOWN and elapsed > _SOON else None
+
+
+_KNOWN, _SOON = 0.05, 0.5
+"""Share and seconds after which a pace can be told."""
 
 
 def steps(items: Iterable[T], *, total: int, progress: Progress, text: str) -> Iterator[T]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
+
+from s2dash.progress import time_left
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +41,21 @@ class Console:
     quiet: bool = False
     """No progress."""
     _shown: str = field(default="", repr=False)
+    _began: float = field(default_factory=time.monotonic, repr=False)
+    _reached: float = field(default=0.0, repr=False)
 
     def report(self, share: float, text: str) -> None:
         """Show progress on standard error: a line that is rewritten on a terminal, a line a step elsewhere."""
         if self.quiet:
             return
+        if share < self._reached:  # other work
+            self._began = time.monotonic()
+        self._reached = share
         if sys.stderr.isatty():
-            print(f"\r\x1b[K{share:4.0%}  {text}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+            left = time_left(share, time.monotonic() - self._began)
+            about = f", about {_duration(left)} left" if left else ""
+            end = "\n" if share >= 1 else ""
+            print(f"\r\x1b[K{share:4.0%}  {text}{about}", end=end, file=sys.stderr, flush=True)
         elif text != self._shown:
             print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
         self._shown = text
@@ -78,6 +89,10 @@ class Console:
         """Print a line for a person."""
         if not self.json:
             print(text)
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def share_text(value: float | None) -> str:

@@ -7,7 +7,7 @@ from s2dash.area import AreaOfInterest
 from s2dash.area_budget import AreaBudget
 from s2dash.dashboard.language import language, t
 from s2dash.dashboard.layers import MapShape
-from s2dash.dashboard.texts import number
+from s2dash.dashboard.texts import duration, number
 from s2dash.dashboard.warping import Bounds
 from s2dash.places import Place
 
@@ -90,15 +90,6 @@ def memory(count: float) -> str:
     if count >= 1024 * _MIB:
         return t("area.gib", size=number(count / (1024 * _MIB), 1))
     return t("area.mib", size=number(count / _MIB))
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 90:
-        return t("area.seconds", count=number(seconds))
-    if seconds < 5400:
-        return t("area.minutes", count=number(seconds / 60))
-    return t("area.hours", count=number(seconds / 3600, 1))
 
 
 def _count(pixels: int) -> str:

@@ -21,7 +21,7 @@ from s2dash.dashboard.maps import MapLayer, scene_map
 from s2dash.dashboard.server import Server
 from s2dash.dashboard.session import check_guards, first_value, written_keys
 from s2dash.dashboard.session import guard_by as guard_by
-from s2dash.dashboard.texts import plain
+from s2dash.dashboard.texts import duration, plain
 from s2dash.dashboard.view import ClusterView, SceneView
 from s2dash.errors import S2DashError, StoreError
 from s2dash.jobs import Job
@@ -273,7 +273,7 @@ def watch(job_id: str, place: str, *, width: Literal["stretch", "content"]) -> N
     job = server().board.get(job_id)
     if job is None or not job.running:
         st.rerun()
-    left = t("frame.seconds_left", seconds=round(job.remaining_s)) if job.remaining_s else ""
+    left = t("frame.time_left", time=duration(job.remaining_s)) if job.remaining_s else ""
     step = t("frame.stopping") if job.tracker.cancelled else " · ".join(filter(None, [job.tracker.text, left]))
     st.progress(job.tracker.share, text=f"**{plain(job.title)}**  \n{plain(step)}")
     if st.button(t("frame.stop"), icon=":material/stop_circle:", key=f"stop {job.id} {place}", width=width):

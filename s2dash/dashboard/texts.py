@@ -36,6 +36,15 @@ def number(value: float, digits: int = 0) -> str:
     return format_decimal(value, format="#,##0" + ("." + "0" * digits if digits else ""), locale=language())
 
 
+def duration(seconds: float) -> str:
+    """A time as people say it: seconds, at least one, minutes or hours."""
+    if seconds < 90:
+        return t("area.seconds", count=number(max(seconds, 1)))
+    if seconds < 5400:
+        return t("area.minutes", count=number(seconds / 60))
+    return t("area.hours", count=number(seconds / 3600, 1))
+
+
 def by_whom(who: str, when: datetime, why: str = "") -> str:
     """Who did something, when and, if a reason was given, why, in a line of plain text."""
     return f"{who}, {written_moment(when)}" + (f" ({why})" if why else "")

@@ -17,7 +17,8 @@ from streamlit.testing.v1 import AppTest
 from pages.parts import choose_area
 from s2dash.area import AreaOfInterest
 from s2dash.dashboard import state
-from s2dash.dashboard.area_words import apart, duration, memory, outlines
+from s2dash.dashboard.area_words import apart, memory, outlines
+from s2dash.dashboard.texts import duration
 from s2dash.export.scene import write_scene
 from s2dash.sources.load import load_scene
 from s2dash.sources.request import SceneRequest
@@ -244,5 +245,5 @@ def test_boxes_apart_on_any_turn_of_the_globe():
 
 def test_sizes_and_times_in_words():
     assert [memory(count) for count in (5 * 2**20, 3 * 2**30)] == ["5 MiB", "3.0 GiB"]
-    assert [duration(seconds) for seconds in (8.2, 300, 9000)] == ["8 s", "5 min", "2.5 h"]
+    assert [duration(seconds) for seconds in (0.2, 8.2, 300, 9000)] == ["1 s", "8 s", "5 min", "2.5 h"]
     assert choose_area.WAYS == ["draw", "file", "bbox", "place"]

@@ -54,10 +54,12 @@ def panel(result: RunResult | None) -> None:
 
 def names_of(result: RunResult) -> dict[int, str]:
     """Number and class of every cluster."""
-    return {
+    names = {
         cluster: f"{cluster} · {t('clusters.not_named') if entry.code is None else class_name(result, entry.code)}"
         for cluster, entry in result.legend.entries.items()
     }
+    noise = result.clusters.noise
+    return names | ({noise: t("clusters.noise", name=names[noise])} if noise in names else {})
 
 
 def cluster_map(result: RunResult, view: ClusterView, names: dict[int, str]) -> Any:

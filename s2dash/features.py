@@ -98,7 +98,7 @@ class FeatureStack:
     """Statistics of the season, by the names of the scene's `season` layers."""
     notes: tuple[str, ...] = ()
     """Substitutions and omissions the person should know."""
-    _samples: dict[tuple[int, int], FloatArray] = field(default_factory=dict, repr=False)
+    _samples: dict[tuple[int, int], _RawSample] = field(default_factory=dict, repr=False)
 
     @property
     def grid(self) -> GeoBox:
@@ -155,10 +155,18 @@ class FeatureStack:
 
     def sample(self, size: int, *, seed: int, progress: Progress | None = None) -> FloatArray:
         """Standardised features of a seeded sample of valid pixels, shape (pixel, feature), float32."""
+        return np.ascontiguousarray(self.scaler.apply(self._drawn(size, seed, progress).values).T)
+
+    def sampled_places(self, size: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the pixels that `sample` draws, in its order, each of shape (pixel,)."""
+        drawn = self._drawn(size, seed, None)
+        return drawn.rows, drawn.cols
+
+    def _drawn(self, size: int, seed: int, progress: Progress | None) -> _RawSample:
         if (size, seed) not in self._samples:
             drawn = draw_sample(self.scene, size=size, seed=seed, progress=progress)
             self._samples[size, seed] = _raw_sample(self.scene, self.indices, self.texture, self.season, drawn)
-        return np.ascontiguousarray(self.scaler.apply(self._samples[size, seed]).T)
+        return self._samples[size, seed]
 
     def with_scaler(self, scaler: Standardiser) -> FeatureStack:
         """The same features standardised like those of another scene.
@@ -213,16 +221,16 @@ def build_features(
     season = tuple(dict.fromkeys(season))
     _check_season(scene, season)
     names = feature_names(scene.bands, indices, texture, season)
-    samples: dict[tuple[int, int], FloatArray] = {}
+    samples: dict[tuple[int, int], _RawSample] = {}
     if scaler is None or season:
         drawn = draw_sample(scene, size=sample, seed=seed, progress=progress)
         raw = samples[sample, seed] = _raw_sample(scene, indices, texture, season, drawn)
-        if raw.shape[1] < len(drawn):
+        if len(raw.rows) < len(drawn):
             notes.append(
-                f"About {1 - raw.shape[1] / len(drawn):.1%} of the pixels have no statistics of the season; they are "
+                f"About {1 - len(raw.rows) / len(drawn):.1%} of the pixels have no statistics of the season; they are "
                 "left out as no data."
             )
-    own = replace(scaler, names=names) if scaler is not None else Standardiser.fit(names, samples[sample, seed])
+    own = replace(scaler, names=names) if scaler is not None else Standardiser.fit(names, samples[sample, seed].values)
     stack = FeatureStack(scene, indices, texture, own, season, tuple(dict.fromkeys(notes)), samples)
     return stack if scaler is None else stack.with_scaler(scaler)
 
@@ -299,16 +307,24 @@ def _local_statistics(values: FloatArray, valid: BoolArray, size: int) -> FloatA
     return np.asarray([*means, *spreads], dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class _RawSample:
+    values: FloatArray
+    """Features, not standardised, shape (feature, pixel)."""
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+
 def _raw_sample(
     scene: Scene, indices: Sequence[str], texture: Texture | None, season: Sequence[str], drawn: PixelSample
-) -> FloatArray:
-    """Features of sampled pixels, shape (feature, pixel), not standardised; without those the season did not see.
+) -> _RawSample:
+    """Features of sampled pixels; without those the season did not see.
 
     Raises:
         NoValidPixelsError: If the season saw none of them.
     """
     if texture is None and not season:
-        return _point_features(scene, indices, drawn.numbers)
+        return _RawSample(_point_features(scene, indices, drawn.numbers), drawn.rows, drawn.cols)
     width = scene.grid.shape[1]
     across = -(-width // BLOCK)
     block_of = (drawn.rows // BLOCK) * across + drawn.cols // BLOCK
@@ -334,4 +350,4 @@ def _raw_sample(
             f"The statistics of the season beside {scene.provenance.title} hold no data where the scene does. Leave "
             "them out, or fetch them again."
         )
-    return out[:, seen]
+    return _RawSample(out[:, seen], drawn.rows[seen], drawn.cols[seen])

@@ -27,6 +27,8 @@ from s2dash.grid import full_window
 from s2dash.pipeline import run_chain
 from s2dash.progress import Tracker
 from s2dash.run_settings import ReferenceSettings, RunSettings
+from s2dash.simulation import simulate_scene
+from s2dash.sources.arrays import ArraySource
 from s2dash.sources.request import SceneRequest
 from s2dash.study import (
     StrategyResult,
@@ -42,6 +44,7 @@ from s2dash.study import (
     worker,
     write_tables,
 )
+from s2dash.study.compare import _check
 from s2dash.study.job import Job
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -169,6 +172,28 @@ def test_silhouettes_are_those_of_the_same_pixels_for_all(study, files):
         assert row.silhouette == pytest.approx(silhouette_score(values[:, some].T, clusters.labels[some]), abs=0.03)
         drawn = worker.silhouette(clusters, space, pixels=5000, seed=BASE.seed)
         assert drawn["silhouette"] == pytest.approx(row.silhouette, abs=1e-9)
+
+
+def test_pixels_that_the_season_did_not_see_are_judged_nowhere():
+    scene = simulate_scene(size=80, seed=2).scene
+    layers = np.random.default_rng(0).random((1, 80, 80), dtype=np.float32)
+    layers[:, :, :24] = np.nan
+    scene = replace(scene, season=ArraySource(scene.grid, ("NDVI_P50",), layers))
+    seasonal, plain = build_features(scene, season=("NDVI_P50",)), build_features(scene)
+    clusters = cluster(seasonal, k=4)
+    for space in (seasonal, plain):
+        found = worker.silhouette(clusters, space, pixels=5000, seed=0)
+        values, valid = space.block(full_window(scene.grid))
+        kept = valid & (clusters.labels > 0)
+        everywhere = silhouette_score(values[:, kept].T, clusters.labels[kept])
+        assert found["silhouette"] == pytest.approx(everywhere, abs=0.03)
+        assert found["judged_pixels"] < 5000
+
+
+def test_a_strategy_with_a_season_is_judged_where_the_others_are():
+    strategies = [replace(BASE, indices=(), season=("NDVI_P50",)), replace(BASE, indices=())]
+    judge = _check(strategies, 500)
+    assert [worker.look_alike(one, judge) for one in strategies] == [False, True]
 
 
 def test_strategies_that_look_at_other_features_are_judged_on_the_bands(files, here):

@@ -330,7 +330,7 @@ def _remarks(outcome: Trial, trials: tuple[Trial, ...], *, given: bool, knee: fl
     """Sentences on too much noise, too few clusters, and another reach to try."""
     said = []
     if outcome.noise > MUCH_NOISE:
-        said.append(f"{100 * outcome.noise:.0f} % of the pixels are noise.")
+        said.append(f"{100 * outcome.noise:.0f} % of the pixels of the sample are noise.")
     if outcome.clusters < FEW_CLUSTERS:
         count = {0: "no cluster", 1: "only one cluster", 2: "only two clusters"}[outcome.clusters]
         said.append(f"DBSCAN found {count} at eps = {outcome.eps:g}.")
@@ -344,7 +344,7 @@ def _remarks(outcome: Trial, trials: tuple[Trial, ...], *, given: bool, knee: fl
                 "of a dense spot, HDBSCAN or K-Means."
             )
     elif not given:
-        said.append(f"The reach proposed is eps = {outcome.eps:g}.")
+        said.append(f"The reach proposed is eps = {outcome.eps:g}, with {outcome.in_words}.")
         bend = next((trial for trial in trials if trial.eps == _rounded(knee)), None)
         if bend is not None and bend.eps != outcome.eps:
             said[-1] = f"{said[-1][:-1]}; the knee of the k-distance curve, {bend.eps:g}, gives {bend.in_words}."

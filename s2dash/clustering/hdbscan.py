@@ -296,7 +296,7 @@ def _remarks(
     """Sentences on too much noise, too few clusters, and another share to try."""
     said = []
     if noise > MUCH_NOISE:
-        said.append(f"{100 * noise:.0f} % of the pixels are noise.")
+        said.append(f"{100 * noise:.0f} % of the pixels of the sample are noise.")
     if clusters < FEW_CLUSTERS:
         said.append(f"HDBSCAN found {('no cluster', 'only one cluster', 'only two clusters')[clusters]}.")
     if not said:

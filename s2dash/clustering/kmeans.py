@@ -52,7 +52,9 @@ class KMeansModel(PixelModel):
         """Nearest centre of features that are `numbers * gain + shift`, without computing them.
 
         The squared distance to a centre c is, but for a term all centres share, linear in the numbers x:
-        |c|² - 2 c·(gain x + shift); the gain goes into the weights and the shift into the bias.
+        |c|² - 2 c·(gain x + shift); the gain goes into the weights and the shift into the bias. Numbers are counted
+        from those of a pixel whose features are all 0: with a band that hardly varies, gain x and shift are large and
+        cancel, and single precision would leave nothing of the difference.
 
         Args:
             numbers: Shape (feature, pixel), any type.
@@ -62,10 +64,10 @@ class KMeansModel(PixelModel):
         Returns:
             Shape (pixel,), uint8, 1 … K.
         """
-        offset_centres = self.centres - shift
-        weights = (-2 * offset_centres * gain).astype(np.float32)
-        bias = (offset_centres**2).sum(axis=1).astype(np.float32)
-        return nearest(numbers, weights, bias)
+        origin = np.round(-shift / gain)
+        weights = -2 * self.centres * gain
+        bias = (self.centres**2).sum(axis=1) - 2 * self.centres @ (gain * origin + shift)
+        return nearest(numbers, weights.astype(np.float32), bias.astype(np.float32), origin=origin.astype(np.float32))
 
     def describe(self) -> dict[str, Any]:
         """Settings and quality of the fit."""
@@ -171,13 +173,16 @@ def check_distinct(sample: FloatArray, k: int) -> None:
         )
 
 
-def nearest(numbers: NumberArray, weights: FloatArray, bias: FloatArray) -> LabelArray:
-    """Index (from 1) of the least of `weights @ numbers + bias`.
+def nearest(
+    numbers: NumberArray, weights: FloatArray, bias: FloatArray, *, origin: FloatArray | None = None
+) -> LabelArray:
+    """Index (from 1) of the least of `weights @ (numbers - origin) + bias`.
 
     Args:
         numbers: Shape (feature, pixel).
         weights: Shape (cluster, feature), float32.
         bias: Shape (cluster,), float32.
+        origin: Shape (feature,), float32; None: 0.
 
     Returns:
         Shape (pixel,), uint8; the lowest index wins a tie.
@@ -189,6 +194,8 @@ def nearest(numbers: NumberArray, weights: FloatArray, bias: FloatArray) -> Labe
         stop = min(start + TILE, pixels)
         n = stop - start
         np.copyto(x[:, :n], numbers[:, start:stop], casting="unsafe")
+        if origin is not None:
+            x[:, :n] -= origin[:, None]
         np.matmul(weights, x[:, :n], out=scores[:, :n])
         label = labels[start:stop]
         label[:] = 1

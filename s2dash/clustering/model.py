@@ -136,6 +136,15 @@ class ClusterMap:
         """What the person should know of the fit."""
         return tuple(self.settings.get("notes", ()))
 
+    @property
+    def noise(self) -> int | None:
+        """Number of the cluster of pixels that density clustering left in no dense group; None: no such method.
+
+        A change of the clusters gives new numbers to what it makes, so that this one never comes to mean another.
+        """
+        found = self.settings.get("noise_cluster")
+        return None if found is None else int(found)
+
     def counts(self) -> dict[int, int]:
         """Pixels per cluster, for every cluster that has any."""
         counts = np.bincount(self.labels.ravel(), minlength=2)

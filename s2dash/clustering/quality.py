@@ -89,6 +89,8 @@ class ClusterMeasures:
     """The two kinds of pixels it mixes, if it does."""
     warnings: tuple[str, ...]
     """What a person should know of it, in whole sentences."""
+    noise: bool = False
+    """Whether it is what density clustering left in no dense group."""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ClusterMeasures:
@@ -234,6 +236,7 @@ def _measured(
             separability=None if nearest is None else float(distances[index, nearest]),
             modes=_two_modes(scene, drawn.values[index], reflectance),
             warnings=(),
+            noise=cluster == clusters.noise,
         )
         measured.append(replace(measures, warnings=tuple(_warnings(measures))))
     known = [(score, share) for score, share in zip(silhouettes, shares, strict=True) if score is not None]
@@ -320,6 +323,12 @@ def _most_different(measures: Mapping[str, FloatArray], below: BoolArray) -> tup
 def _warnings(measures: ClusterMeasures) -> Iterator[str]:
     """What a person should know of a cluster, in whole sentences."""
     name, modes = f"Cluster {measures.cluster}", measures.modes
+    if measures.noise:  # of all kinds and all over the map by its nature: the rest would be no news
+        yield (
+            f"{name} is noise: {100 * measures.share:.2g} % of the pixels ({measures.area_ha:,.1f} ha) lie in no dense "
+            "group. One class for all of them is a guess; a farther reach or another method leaves fewer."
+        )
+        return
     if measures.share < TINY_SHARE:
         yield (
             f"{name} is tiny: {100 * measures.share:.2g} % of the pixels ({measures.area_ha:,.1f} ha). Look whether it "

@@ -162,6 +162,8 @@ def remarks(quality: ClusterQuality) -> list[Remark]:
 def _proposals(measures: ClusterMeasures) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """What could be done about a cluster."""
     own, near = measures.cluster, measures.nearest
+    if measures.noise:
+        return
     if near is not None and (measures.share < TINY_SHARE or _close(measures)):
         low, high = sorted((own, near))
         yield t("clusters.do_merge", low=low, high=high), {"kind": "merge", "clusters": (low, high)}
@@ -177,6 +179,10 @@ def _warnings(measures: ClusterMeasures) -> Iterator[str]:
         yield from measures.warnings
         return
     own, modes = measures.cluster, measures.modes
+    if measures.noise:
+        share, area = f"{100 * measures.share:.2g}", number(measures.area_ha, 1)
+        yield t("clusters.warn_noise", cluster=own, share=share, area=area)
+        return
     if measures.share < TINY_SHARE:
         share, area = f"{100 * measures.share:.2g}", number(measures.area_ha, 1)
         yield t("clusters.warn_tiny", cluster=own, share=share, area=area)

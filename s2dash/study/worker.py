@@ -36,7 +36,7 @@ from s2dash.map_values import unknown_from_json
 from s2dash.memory import available_bytes
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.reference import Reference
-from s2dash.sampling import draw_sample
+from s2dash.run_settings import RunSettings
 from s2dash.scene import Scene
 from s2dash.schemes import load_scheme
 from s2dash.study.job import Job
@@ -76,16 +76,22 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
         progress=Stage(watch, 0.1, 0.8),
     )
     found |= {"seconds": round(time.perf_counter() - start, 3), "peak_mib": round(peak_mib(), 1)}
-    named = set(clusters.counts()) - {clusters.settings.get("noise_cluster")}
+    named = set(clusters.counts()) - {clusters.noise}
     found |= {"clusters": len(named), "notes": [*features.notes, *clusters.notes]}
     found["noise_share"] = noise_share(clusters)
     watch.report(0.8, "Measuring the silhouette")
-    same = all(getattr(settings, name) == getattr(job.judge, name) for name in ("indices", "texture", "sample", "seed"))
-    space = features if same else job.judge.features(scene, progress=Stage(watch, 0.8, 0.85))
+    space = features if look_alike(settings, job.judge) else job.judge.features(scene, progress=Stage(watch, 0.8, 0.85))
     found |= silhouette(clusters, space, pixels=job.judge_pixels, seed=job.judge.seed)
     if job.reference is not None:
         found |= _judged(clusters, scene, job, Stage(watch, 0.88, 1.0))
     return found
+
+
+def look_alike(one: RunSettings, other: RunSettings) -> bool:
+    """Whether pixels have the same features with both settings, standardised alike."""
+    return all(
+        getattr(one, name) == getattr(other, name) for name in ("indices", "texture", "season", "sample", "seed")
+    )
 
 
 def silhouette(clusters: ClusterMap, space: FeatureStack, *, pixels: int, seed: int) -> dict[str, Any]:
@@ -103,22 +109,20 @@ def silhouette(clusters: ClusterMap, space: FeatureStack, *, pixels: int, seed: 
     """
     from sklearn.metrics import silhouette_score
 
-    drawn = draw_sample(space.scene, size=pixels, seed=seed)
-    labels = clusters.labels[drawn.rows, drawn.cols]
+    labels = clusters.labels[space.sampled_places(pixels, seed=seed)]
+    kept = labels > 0  # a strategy may leave out pixels that others see, as one that looks at the season does
+    points, labels = space.sample(pixels, seed=seed)[kept].astype(np.float64), labels[kept]
     many = len(np.unique(labels))
-    score = None
-    if 1 < many < len(labels):
-        score = float(silhouette_score(space.sample(pixels, seed=seed).astype(np.float64), labels))
+    score = float(silhouette_score(points, labels)) if 1 < many < len(labels) else None
     return {"silhouette": score, "judged_pixels": len(labels), "judged_on": list(space.names)}
 
 
 def noise_share(clusters: ClusterMap) -> float | None:
     """Share of the labelled pixels that the method calls noise, 0-1; None where it knows no noise."""
-    noise = clusters.settings.get("noise_cluster")
-    if noise is None:
+    if clusters.noise is None:
         return None
     counts = clusters.counts()
-    return counts.get(int(noise), 0) / sum(counts.values())
+    return counts.get(clusters.noise, 0) / sum(counts.values())
 
 
 def peak_mib() -> float:

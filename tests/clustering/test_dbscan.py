@@ -277,7 +277,7 @@ def test_a_tiny_reach_gives_only_noise_and_another_reach_to_try(small):
     model = fit_dbscan(small, **SETTINGS, eps=1e-6)
     assert (model.clusters, model.n_clusters, model.noise_share) == (0, 1, 1.0)
     assert (model.predict(pixels_of(small)) == 1).all()
-    assert "100 % of the pixels are noise" in " ".join(model.notes)
+    assert "100 % of the pixels of the sample are noise" in " ".join(model.notes)
     check_proposal(small, model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -282,3 +283,24 @@ def test_it_reports_and_stops():
     tracker.cancel()
     with pytest.raises(Cancelled):
         measure_quality(clusters, scene, progress=tracker)
+
+
+def test_noise_is_called_noise_and_nothing_else():
+    scene, clusters = patchwork(side=60)
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(clusters.labels.shape) < 0.3, 9, clusters.labels).astype(np.uint8)
+    noisy = replace(clusters, labels=labels, settings={"noise_cluster": 9})
+    found = measure_quality(noisy, scene)
+    share = (labels == 9).sum() / (labels > 0).sum()
+    assert [measures.cluster for measures in found.clusters if measures.noise] == [9]
+    assert len(found[9].warnings) == 1
+    assert found[9].warnings[0].startswith(f"Cluster 9 is noise: {100 * share:.2g} % of the pixels")
+    assert ClusterQuality.from_json(found.to_json()) == found
+
+
+def test_measures_of_an_earlier_version_know_no_noise():
+    scene, clusters = patchwork(side=30)
+    content = measure_quality(clusters, scene).to_json()
+    for measures in content["clusters"]:
+        del measures["noise"]
+    assert not any(measures.noise for measures in ClusterQuality.from_json(content).clusters)

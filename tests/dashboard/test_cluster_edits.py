@@ -317,6 +317,15 @@ def measured(cluster, pixels, **changes):
     return ClusterMeasures(**fields | changes)
 
 
+def test_noise_is_told_in_the_sessions_language_and_nothing_is_proposed(monkeypatch):
+    noise = measured(7, 900, share=0.4, separability=0.1, fragmentation=0.9, noise=True, warnings=("7 is noise.",))
+    quality = ClusterQuality(clusters=(noise,), silhouette=0.5, separability=(), space=(), sampled=10, seed=0)
+    (remark,) = remarks(quality)
+    assert (remark.text, remark.edits) == ("7 is noise.", ())
+    monkeypatch.setattr("s2dash.dashboard.cluster_tables.language", lambda: "uk")
+    assert "noise: 40 % of the pixels" in remarks(quality)[0].text
+
+
 def test_warnings_come_with_what_can_be_done_and_each_thing_once():
     modes = TwoModes("NDVI", 0.1, 0.6, 0.4)
     quality = ClusterQuality(

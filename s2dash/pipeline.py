@@ -26,7 +26,7 @@ from s2dash.annotation.second_look import RoundReport
 from s2dash.annotation.vote import VotingRule
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel, cluster, product_map
-from s2dash.clustering.quality import ClusterQuality, measure_quality
+from s2dash.clustering.quality import ClusterQuality, measure_if_it_fits
 from s2dash.comparison import Agreement, agreement
 from s2dash.corrections import corrected
 from s2dash.edit_history import EditHistory
@@ -241,7 +241,7 @@ def run_chain(
     with _timed(timings, "cards"):
         cards = build_cards(clusters, scene, seed=settings.seed, progress=Stage(watch, 0.75, 0.82))
     with _timed(timings, "quality"):
-        quality = measure_quality(
+        quality, unmeasured = measure_if_it_fits(
             clusters, scene, cards=cards, features=features, seed=settings.seed, progress=Stage(watch, 0.82, 0.87)
         )
     with _timed(timings, "annotation"):
@@ -264,7 +264,8 @@ def run_chain(
         legend = build_legend(asked.answers, scheme=scheme, clusters=sorted(cards), rule=rule)
     with _timed(timings, "description"):
         described = describe_scene(scene, valid=clusters.labels)
-    described["notes"] = [*described.get("notes", []), *features.notes, *clusters.notes, *unmade, *asked.remarks]
+    said = [*features.notes, *clusters.notes, *unmade, *unmeasured, *asked.remarks]
+    described["notes"] = [*described.get("notes", []), *said]
     if request is not None:
         described["request"] = request.to_json()
     result = RunResult(

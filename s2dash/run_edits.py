@@ -24,7 +24,7 @@ from s2dash.annotation.replies import AnswerBook
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel
 from s2dash.clustering.edits import ClusterEdit, apply_edit
-from s2dash.clustering.quality import measure_quality
+from s2dash.clustering.quality import measure_if_it_fits
 from s2dash.errors import AnnotationError, EditError
 from s2dash.features import FeatureStack, Standardiser
 from s2dash.grid import slices, strips
@@ -71,9 +71,10 @@ def edit_state(
     clusters = replace(clusters, settings=result.clusters.settings)  # of the fit: the edits have a record of their own
     cards = _cards(result, scene, clusters, changed, progress=Stage(watch, 0.3, 0.5))
     answers, notes = _answers(result, scene, clusters, cards, book=book, progress=Stage(watch, 0.5, 0.6))
-    quality = measure_quality(
+    quality, unmeasured = measure_if_it_fits(
         clusters, scene, cards=cards, features=features, seed=result.settings.seed, progress=Stage(watch, 0.6, 1.0)
     )
+    notes.extend(unmeasured)
     gone = [number for number in sorted(set(result.cards) - set(cards)) if number not in made.clusters]
     if gone:
         notes.append(f"Nothing is left of {_listed(gone)}: all of it lay in patches that were too small.")

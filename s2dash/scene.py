@@ -236,12 +236,16 @@ class Scene:
 def has_data(numbers: NumberArray) -> BoolArray:
     """True where every band holds data: not 0 in integer bands, finite in float bands, and no fill value in either.
 
+    Pictures of 8 bits are different: a shadow may well be 0 in one channel, so only what is 0 in all is no data.
+
     Args:
         numbers: Shape (band, …).
     """
     if np.issubdtype(numbers.dtype, np.floating):  # comparisons with NaN are false
         return np.asarray(((numbers > LEAST_NUMBER) & (numbers < MOST_NUMBER)).all(axis=0))
     known = numbers != 0
+    if numbers.dtype == np.uint8:
+        return np.asarray(known.any(axis=0))
     if np.issubdtype(numbers.dtype, np.signedinteger):
         known &= numbers > LEAST_NUMBER
     return np.asarray(known.all(axis=0))

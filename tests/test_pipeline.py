@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2dash.annotation.annotate import annotate
-from s2dash.clustering import cluster
-from s2dash.errors import AnnotationError, SchemeError
+from s2dash.clustering import cluster, quality
+from s2dash.errors import AnnotationError, SchemeError, TooLargeError
 from s2dash.export.cog import write_class_cog
 from s2dash.features import build_features
 from s2dash.pipeline import ReferenceSettings, RunSettings, run_chain
@@ -168,3 +168,16 @@ def test_an_annotator_that_fails_leaves_the_others_votes(monkeypatch):
     assert {answer.annotator for answer in legend.answers} == {"rules"}
     with pytest.raises(AnnotationError, match="cannot be reached"):
         module.annotate(clusters, scene, annotators=("broken",))
+
+
+def test_a_map_whose_patches_do_not_fit_in_memory_is_kept(monkeypatch):
+    def too_many(*_: object, **__: object) -> None:
+        raise TooLargeError("A map of about 9 patches needs 9 GiB. Smooth it first.")
+
+    monkeypatch.setattr(quality, "find_patches", too_many)
+    scene, _ = make_patchwork(side=40)
+    found = run_chain(scene, RunSettings(k=3, sample=500))
+    assert found.quality is None
+    assert set(found.clusters.counts()) == {1, 2, 3}
+    said = "How good the clusters are was not measured. A map of about 9 patches needs 9 GiB."
+    assert any(note.startswith(said) for note in found.scene["notes"])

@@ -141,6 +141,7 @@ def test_float_data():
 
 def test_has_data():
     assert has_data(np.array([[1, 0], [2, 3]], np.uint16)).tolist() == [True, False]
+    assert has_data(np.array([[0, 0, 7], [0, 9, 8], [0, 3, 2]], np.uint8)).tolist() == [False, True, True]
     assert has_data(np.array([[0.0, np.nan, np.inf], [1, 1, 1]])).tolist() == [True, False, False]
 
 

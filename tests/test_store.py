@@ -642,8 +642,15 @@ def test_deleting_a_run_takes_all_of_it_but_the_answers(store: Store, run: str) 
 
 
 def test_a_run_whose_folder_is_gone_can_be_deleted(store: Store, run: str) -> None:
-    store.cancel_run(run)
+    store.finish_run(run, summary={})
     store.run_folder(run).rmdir()
+    store.delete_run(run)
+    assert store.runs() == ()
+
+
+def test_a_run_that_was_stopped_leaves_no_empty_folder(store: Store, run: str) -> None:
+    store.cancel_run(run)
+    assert not store.run_folder(run).exists()
     store.delete_run(run)
     assert store.runs() == ()
 

@@ -11,7 +11,9 @@ from s2dash.annotation.card_style import DEFAULT_STYLE, load_card_styles
 from s2dash.annotation.registry import annotator_names
 from s2dash.errors import ReferenceMapError
 from s2dash.features import DEFAULT_INDICES, DEFAULT_SAMPLE, SEASON_NDVI
+from s2dash.indices import available_indices
 from s2dash.run_settings import ReferenceSettings, RunSettings
+from s2dash.scene import Scene
 from s2dash.schemes import scheme_map_sources, scheme_names
 
 
@@ -22,8 +24,8 @@ def add_map_options(group: Any) -> None:
     group.add_argument("--sample", type=int, default=DEFAULT_SAMPLE, help="pixels to fit on")
     group.add_argument(
         "--indices",
-        default=",".join(DEFAULT_INDICES),
-        help="spectral indices among the features, `none` for bands alone",
+        help="spectral indices among the features, `none` for bands alone; by default those of "
+        f"{','.join(DEFAULT_INDICES)} that the bands allow",
     )
     group.add_argument("--texture", type=int, default=0, metavar="PIXELS", help="side of a texture window, e.g. 5")
     group.add_argument(
@@ -36,13 +38,18 @@ def add_map_options(group: Any) -> None:
     )
 
 
-def map_settings(options: argparse.Namespace) -> RunSettings:
-    """What `add_map_options` asked for, all else as it is by default."""
+def map_settings(options: argparse.Namespace, scene: Scene) -> RunSettings:
+    """What `add_map_options` asked for, all else as by default; no index is added that the scene lacks bands for."""
+    if options.indices is None:
+        allowed = available_indices(scene.bands)
+        indices = tuple(name for name in DEFAULT_INDICES if name in allowed)
+    else:
+        indices = () if options.indices in {"", "none"} else names_in(options.indices)
     return RunSettings(
         scheme=options.scheme,
         seed=options.seed,
         sample=options.sample,
-        indices=() if options.indices in {"", "none"} else names_in(options.indices),
+        indices=indices,
         texture=options.texture,
         season=names_in(options.season or ""),
     )

@@ -28,6 +28,7 @@ from s2dash.export.run_files import earlier_files, write_run
 from s2dash.names import check_run_name
 from s2dash.pipeline import RunResult, RunSettings, run_chain
 from s2dash.plain_runs import refuse_to_lose
+from s2dash.scene import Scene
 from s2dash.scheduler import SCHEDULER, using_scheduler
 
 
@@ -67,22 +68,21 @@ def handle(options: argparse.Namespace, console: Console) -> None:
     with output_folder(options.out, owns=earlier_files(options.out)) as staging:
         refuse_to_lose(options.out)
         request = request_from(options, console)
-        settings = settings_from(options)
+        scene = request.load()
+        settings = settings_from(options, scene)
         paid = any(not is_local(annotator) for annotator in settings.annotators)
         book = FileBook(default_book()) if paid else None  # what models answer is kept, whatever becomes of the run
         with using_scheduler(options.scheduler):
-            result = run_chain(
-                request.load(), settings, reference=reference, request=request, book=book, progress=console
-            )
+            result = run_chain(scene, settings, reference=reference, request=request, book=book, progress=console)
         result = replace(result, name=name)
         written = [path.name for path in write_run(result, staging)]
     show(result, console, out=options.out, files=written)
 
 
-def settings_from(options: argparse.Namespace) -> RunSettings:
-    """The run the options ask for."""
+def settings_from(options: argparse.Namespace, scene: Scene) -> RunSettings:
+    """The run of a scene that the options ask for."""
     return replace(
-        map_settings(options),
+        map_settings(options, scene),
         method=options.method,
         k=options.k,
         annotators=names_in(options.annotators),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -155,7 +156,9 @@ def check_k(k: int | Literal["auto"]) -> None:
     """
     if k == "auto":
         return
-    if not isinstance(k, int) or not 2 <= k <= MAX_CLUSTERS:
+    if not isinstance(k, Integral) or isinstance(k, bool):
+        raise ClusteringError(f"The number of clusters must be a whole number or 'auto', not {k!r}.")
+    if not 2 <= k <= MAX_CLUSTERS:
         raise ClusteringError(f"The number of clusters must lie between 2 and {MAX_CLUSTERS}, not {k}.")
 
 

@@ -14,7 +14,7 @@ from s2dash.clustering.cluster_sample import LEAST_EACH, draw_clusters
 from s2dash.clustering.model import ClusterMap
 from s2dash.clustering.patches import count_adjacencies, find_patches
 from s2dash.clustering.separability import find_valley, gaussian_statistics, jeffries_matusita
-from s2dash.errors import FeatureError, GridMismatchError
+from s2dash.errors import FeatureError, GridMismatchError, TooLargeError
 from s2dash.features import FeatureStack
 from s2dash.grid import pixel_area_ha
 from s2dash.indices import compute_index
@@ -191,6 +191,22 @@ def measure_quality(
     watch = progress or Silent()
     with threadpool_limits(limits=1):  # its many small fits would only wait for each other on several threads
         return _measured(clusters, scene, cards, features, seed, sample, watch)
+
+
+def measure_if_it_fits(
+    clusters: ClusterMap,
+    scene: Scene,
+    *,
+    cards: Mapping[int, Measured] | None = None,
+    features: FeatureStack | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[ClusterQuality | None, tuple[str, ...]]:
+    """As `measure_quality`, or None and why: a map is not to be lost because its patches do not fit in memory."""
+    try:
+        return measure_quality(clusters, scene, cards=cards, features=features, seed=seed, progress=progress), ()
+    except TooLargeError as error:
+        return None, (f"How good the clusters are was not measured. {error}",)
 
 
 def _measured(

@@ -296,14 +296,16 @@ class RasterSource:
 
 
 def _mark_nodata(numbers: NumberArray, file: RasterFile) -> NumberArray:
-    """Put 0 (integers) or NaN (floats) where the file's own value for no data stands."""
+    """Put 0 (integers) or NaN (floats) where the file's own value for no data stands; in all channels of a picture."""
     nodata = file.nodata
     if nodata is None or np.isnan(nodata):
         return numbers
     if numbers.dtype.kind == "f":
         numbers[numbers == numbers.dtype.type(nodata)] = np.nan
     elif nodata != 0:
-        numbers[numbers == nodata] = 0
+        marked = numbers == nodata
+        # 255 in one of three channels is a bright roof, as 0 in one of them is a shadow (see `has_data`)
+        numbers[marked & marked.all(axis=0) if numbers.dtype == np.uint8 and numbers.ndim == 3 else marked] = 0
     return numbers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,11 @@ class Runs(StorePart):
             connection.execute(delete(jobs).where(jobs.c.run_id == run_id))
             if summary is not None:
                 connection.execute(describing.values(summary=summary))
-            return RunRecord(**self._run_row(connection, run_id)._mapping)
+            ended = RunRecord(**self._run_row(connection, run_id)._mapping)
+        if ended.status != "finished":
+            with suppress(OSError):  # what it has written after all stays
+                self.run_folder(run_id).rmdir()
+        return ended
 
     def _owners(self) -> dict[str, Owner]:
         """The process of every run that is running."""

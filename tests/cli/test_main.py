@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 from s2dash.cli.main import main
 from s2dash.export.cog import write_class_cog
@@ -266,3 +267,24 @@ def test_methods_are_listed_with_their_settings(capsys):
     assert not listed["dbscan"]["takes_k"]
     code, text, _ = run(capsys, "methods")
     assert "Superpixels" in text
+
+
+def test_an_aerial_image_needs_no_word_on_indices(tmp_path, capsys):
+    """Three channels of 8 bits, a third of them in deep shadow."""
+    rng = np.random.default_rng(0)
+    content = rng.normal(90, 15, (3, 90, 90))
+    content[:, 30:60] = rng.normal(6, 6, (3, 30, 90))
+    content = content.clip(0, 255).astype(np.uint8)
+    path = tmp_path / "aerial.tif"
+    profile = {"driver": "GTiff", "height": 90, "width": 90, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(path, "w", transform=Affine(0.1, 0, 5e5, 0, -0.1, 5e6), **profile) as file:
+        file.write(content)
+    out = tmp_path / "out"
+    code, _, said = run(capsys, "run", path, "--bands", "B04,B03,B02", "--k", 3, "--out", out)
+    assert code == 0, said
+    with rasterio.open(out / "clusters.tif") as file:
+        assert ((file.read(1) == 0) == (content == 0).all(axis=0)).all()
+    assert (content == 0).any(axis=0).mean() > 0.1
+    code, _, said = run(capsys, "run", path, "--bands", "B04,B03,B02", "--indices", "NDVI", "--out", tmp_path / "other")
+    assert code != 0
+    assert "NDVI needs B08" in said

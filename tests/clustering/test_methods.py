@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s2dash.clustering.kmeans import check_k
 from s2dash.clustering.methods import METHODS, PRODUCTS, Option, method_entry
 from s2dash.clustering.model import FittedModel
 from s2dash.errors import ClusteringError
@@ -69,3 +71,13 @@ def test_unknown_names_list_what_there_is():
         method_entry("k-means")
     with pytest.raises(ClusteringError, match="eps"):
         method_entry("dbscan").check_options({"epsilon": 1})
+
+
+@pytest.mark.parametrize("k", [5.0, "5", True])
+def test_a_number_of_clusters_that_is_no_whole_number(k):
+    with pytest.raises(ClusteringError, match="whole number"):
+        check_k(k)
+
+
+def test_a_number_of_clusters_of_numpy_is_one():
+    check_k(np.int64(5))

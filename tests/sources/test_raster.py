@@ -20,6 +20,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
+from s2dash.sources import load_scene
 from s2dash.sources import raster as raster_module
 from s2dash.sources.arrays import thin
 from s2dash.sources.header import Layer, inspect_raster
@@ -268,3 +269,19 @@ def test_wide_strips_get_a_larger_cache(tmp_path, raster):
     tiled = inspect_raster(raster(tmp_path / "b.tif", np.ones((10, 64, 3000), np.uint16), tiled=True))
     assert raster_module._row_bytes(striped) == 512 * 3000 * 10 * 2
     assert raster_module._row_bytes(tiled) == 0
+
+
+@pytest.mark.parametrize("nodata", [None, 0, 255])
+def test_a_picture_of_eight_bits_has_no_data_only_where_no_channel_has_any(tmp_path, raster, nodata):
+    rng = np.random.default_rng(0)
+    content = rng.integers(1, 255, (3, 30, 30)).astype(np.uint8)
+    content[0, :10], content[2, 20:25] = 0, 255  # shadow in one channel, a bright roof in another
+    content[:, 5, 5] = content[:, 22, 7] = nodata or 0
+    path = tmp_path / "aerial.tif"
+    profile = {"driver": "GTiff", "height": 30, "width": 30, "count": 3, "dtype": "uint8", "nodata": nodata}
+    with rasterio.open(path, "w", crs=UTM, transform=Affine(0.1, 0, 600000, 0, -0.1, 5000000), **profile) as file:
+        file.write(content)
+    scene = load_scene(path, bands=["B04", "B03", "B02"])
+    numbers, valid = scene.read_numbers(Window(0, 0, 30, 30))
+    assert np.argwhere(~valid).tolist() == [[5, 5], [22, 7]]
+    assert np.array_equal(numbers[:, valid], content[::-1, valid])  # by wavelength

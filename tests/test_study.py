@@ -21,7 +21,7 @@ from sklearn.metrics import silhouette_score
 
 from s2dash.clustering import METHODS, cluster
 from s2dash.demo import make_demo_scene
-from s2dash.errors import Cancelled, ClusteringError, NotARasterError, OutputError, SceneError, StoreError
+from s2dash.errors import Cancelled, ClusteringError, NotARasterError, OutputError, SceneError, StoreError, WeightsError
 from s2dash.features import build_features
 from s2dash.grid import full_window
 from s2dash.pipeline import run_chain
@@ -365,6 +365,14 @@ def test_no_weights_are_fetched_behind_anybodys_back(files, tmp_path, monkeypatc
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(child, "MODULE", "stand_in")
     assert child.run_in_child(job(files).to_json(), progress=Tracker()).result == {"offline": ["1", "1"]}
+
+
+@pytest.mark.parametrize("download", [0, 1])
+def test_a_strategy_whose_weights_are_not_here_says_how_to_fetch_them(files, tmp_path, monkeypatch, download):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(worker, "preload", lambda method: pytest.fail("it was begun"))
+    with pytest.raises(WeightsError, match=r"A comparison fetches no weights. Fetch them once with `python -m s2dash"):
+        worker.run_job(job(files, method="sam", options={"weights": "some/sam", "download": download}))
 
 
 def test_a_job_goes_over_the_wire_unchanged(files):

@@ -12,7 +12,8 @@ from s2dash.cli.output import Console, add_output_options, folder, share_text
 from s2dash.cli.scene_options import add_scene_options, request_from
 from s2dash.clustering import METHODS, method_entry
 from s2dash.clustering.methods import Value
-from s2dash.errors import ClusteringError
+from s2dash.clustering.sam_weights import fetch_first
+from s2dash.errors import ClusteringError, WeightsError
 from s2dash.export.folder import output_folder
 from s2dash.study import (
     STUDY_FILES,
@@ -50,10 +51,9 @@ def add_parser(commands: Any) -> None:
 def handle(options: argparse.Namespace, console: Console) -> None:
     """Compare, write and show."""
     own = options_by_method(options.option)
-    strategies = build_strategies(
-        names_in(options.methods), parse_ks(options.k), base=map_settings(options), options=own
-    )
     reference, request = reference_from(options), request_from(options)
+    base = map_settings(options, request.load())
+    strategies = build_strategies(names_in(options.methods), parse_ks(options.k), base=base, options=own)
     if options.out is None:
         show(compare_strategies(request, strategies, reference=reference, progress=console), console)
         return
@@ -72,6 +72,7 @@ def options_by_method(pairs: Sequence[str]) -> dict[str, dict[str, Value]]:
 
     Raises:
         ClusteringError: If one is not of that form, unknown or out of range.
+        WeightsError: If one asks to fetch weights.
     """
     found: dict[str, dict[str, Value]] = {}
     for pair in pairs:
@@ -80,6 +81,8 @@ def options_by_method(pairs: Sequence[str]) -> dict[str, dict[str, Value]]:
         if not (equals and dot and name):
             raise ClusteringError(f"--option {pair} is not of the form METHOD.NAME=VALUE, e.g. dbscan.eps=0.4.")
         found.setdefault(method, {})[name] = method_entry(method).check_options({name: value.strip()})[name]
+    if (own := found.get("sam", {})).get("download"):
+        raise WeightsError(fetch_first(str(method_entry("sam").check_options(own)["weights"])))
     return found
 
 

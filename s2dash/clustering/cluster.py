@@ -8,11 +8,10 @@ from typing import Any, Literal
 from s2dash.clustering.kmeans import check_k
 from s2dash.clustering.methods import method_entry
 from s2dash.clustering.model import ClusterMap
-from s2dash.clustering.predict import block_side, predict_map
+from s2dash.clustering.predict import label_scene
 from s2dash.clustering.sweep import propose_k
 from s2dash.errors import ClusteringError
 from s2dash.features import DEFAULT_SAMPLE, FeatureStack
-from s2dash.grid import BLOCK
 from s2dash.progress import Progress, Silent, Stage
 
 K = int | Literal["auto"]
@@ -65,17 +64,13 @@ def cluster(
         if sample < k:
             raise ClusteringError(f"A sample of {sample} pixels cannot make {k} clusters. Draw at least some hundred.")
     model = entry.fit(features, k=k, seed=seed, sample=sample, progress=fitting, **chosen)
-    side = block_side(features, model)
-    labels = predict_map(features, model, progress=Stage(watch, 0.6, 1.0), block=side)
-    notes = list(model.notes)
-    if side < BLOCK and not model.tile:
-        notes.append(f"Memory is short: the scene was labelled in blocks of {side} × {side} pixels.")
+    labels, notes = label_scene(features, model, progress=Stage(watch, 0.6, 1.0))
     settings = {
         **model.describe(),
         **record,
         "options": chosen,
         "sample": sample,
         "standardiser": features.scaler.to_json(),
-        "notes": notes,
+        "notes": [*model.notes, *notes],
     }
     return ClusterMap(grid=features.grid, labels=labels, model=model, settings=settings)

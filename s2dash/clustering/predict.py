@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from rasterio.windows import Window
@@ -22,6 +25,49 @@ LEAST_BLOCK = 64
 """Smallest block that is tried before a scene is refused for want of memory, pixels."""
 _SHARE = 0.5
 """Share of the free memory that blocks under way may take; the rest is for the maps and for others."""
+_MIB = 1024**2
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A model with a tile of its own that gives the very same map in some smaller ones."""
+
+    @property
+    def smaller_tiles(self) -> tuple[int, ...]:
+        """Sides of those smaller blocks, the largest first, pixels."""
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """In what blocks a model is applied."""
+
+    side: int
+    """Side of the blocks, pixels."""
+    threads: int
+    """How many are under way at once."""
+    notes: tuple[str, ...]
+    """What the person should know of it: that memory was short, and in what blocks the scene was labelled then."""
+
+
+def label_scene(
+    features: FeatureStack, model: FittedModel, *, progress: Progress | None = None
+) -> tuple[LabelArray, tuple[str, ...]]:
+    """Label a scene in the blocks that memory allows.
+
+    Args:
+        features: Of the scene.
+        model: The model.
+        progress: Where to report.
+
+    Returns:
+        The labels as of `predict_map`, and what the person should know of how they were made, in whole sentences.
+
+    Raises:
+        S2DashError: As `predict_map`.
+    """
+    check_features(features, model)
+    plan = plan_blocks(features, model)
+    return _labels(features, model, plan, progress or Silent()), plan.notes
 
 
 def predict_map(
@@ -33,7 +79,7 @@ def predict_map(
         features: Of the scene; standardise those of another scene like the one the model was fitted on.
         model: The model.
         progress: Where to report.
-        block: Side of the blocks, pixels; by default as many as memory allows (`block_side`).
+        block: Side of the blocks, pixels; by default as memory allows (`plan_blocks`).
 
     Returns:
         Shape (y, x), uint8: 0 = no data, 1 … K.
@@ -45,10 +91,13 @@ def predict_map(
         SchedulerError: If the dask cluster that was named cannot do it.
     """
     check_features(features, model)
-    side = block or block_side(features, model)
+    plan = BlockPlan(block, workers(), ()) if block else plan_blocks(features, model)
+    return _labels(features, model, plan, progress or Silent())
+
+
+def _labels(features: FeatureStack, model: FittedModel, plan: BlockPlan, watch: Progress) -> LabelArray:
     labels = spacious_zeros(features.grid.shape, np.uint8)
-    windows = blocks(features.grid, side=side)
-    watch = progress or Silent()
+    windows = blocks(features.grid, side=plan.side)
     if address := scheduler_address():
         done = cluster_map(_label_on_worker, (features, model), windows, address=address)
         for window, found in steps(done, total=len(windows), progress=watch, text="Labelling pixels"):
@@ -58,7 +107,7 @@ def predict_map(
         def label(window: Window) -> None:
             labels[slices(window)] = _label_block(features, model, window)
 
-        _every_block(label, windows, model, progress=watch, text="Labelling pixels")
+        _every_block(label, windows, model, plan.threads, progress=watch, text="Labelling pixels")
     if not any(labels[slices(window)].any() for window in windows):
         raise NoValidPixelsError("No pixel of the scene is valid, so there is nothing to label.")
     return labels
@@ -102,8 +151,9 @@ def product_map(
             found = model.product(name, values, valid)
             made[slices(window)] = np.where(valid, found, np.nan)[inner]
 
-    windows = blocks(features.grid, side=block_side(features, model))
-    _every_block(fill, windows, model, progress=progress or Silent(), text="Making a map")
+    plan = plan_blocks(features, model)
+    windows = blocks(features.grid, side=plan.side)
+    _every_block(fill, windows, model, plan.threads, progress=progress or Silent(), text="Making a map")
     return made
 
 
@@ -120,32 +170,52 @@ def check_features(features: FeatureStack, model: FittedModel) -> None:
         )
 
 
-def block_side(features: FeatureStack, model: FittedModel) -> int:
-    """Side of the blocks a model is applied in: its own, or the largest that memory allows.
+def plan_blocks(features: FeatureStack, model: FittedModel) -> BlockPlan:
+    """Blocks a model is applied in: of those that give the same map, the largest that memory allows.
+
+    Every core is kept busy if the blocks then fit at all; else fewer of them are under way at once.
 
     Raises:
-        TooLargeError: If not even the smallest blocks fit in memory.
+        TooLargeError: If not even one of the smallest blocks fits in memory.
     """
     free = available_bytes()
     # bands as numbers and as reflectance, features raw and standardised
     per_pixel = 8 * len(features.scene.bands) + 8 * len(features.names) + model.bytes_per_pixel
-    at_once = workers() if model.threaded else 1
     around = 2 * (model.halo + features.halo)
-    for side in (model.tile,) if model.tile else (BLOCK, BLOCK // 2, BLOCK // 4, LEAST_BLOCK):
-        needed = at_once * per_pixel * (side + around) ** 2
-        if needed <= _SHARE * free:
-            return side
+    sides, most = _sides(model), workers() if model.threaded else 1
+    for threads in range(most, 0, -1):
+        for side in sides:
+            if threads * per_pixel * (side + around) ** 2 <= _SHARE * free:
+                return BlockPlan(side, threads, _short(side, sides[0], threads, most))
+    needed = per_pixel * (sides[-1] + around) ** 2 / _SHARE
     raise TooLargeError(
-        f"Labelling blocks of {side} × {side} pixels with {model.method} takes {needed / 1024**2:,.0f} MiB, but only "
-        f"{free / 1024**2:,.0f} MiB are free. Close other programs, or choose K-Means, fewer features or a smaller "
-        "texture window."
+        f"Labelling the scene with {model.method} in blocks of {sides[-1]} × {sides[-1]} pixels, one at a time, needs "
+        f"{ceil(needed / _MIB):,} MiB of free memory, but only {free / _MIB:,.0f} MiB are free. Close other programs, "
+        "or choose K-Means, fewer features or a smaller texture window."
     )
+
+
+def _sides(model: FittedModel) -> tuple[int, ...]:
+    """Sides of the blocks in which a model gives the same map, the largest first."""
+    if model.tile is None:
+        return (BLOCK, BLOCK // 2, BLOCK // 4, LEAST_BLOCK)
+    return (model.tile, *model.smaller_tiles) if isinstance(model, Divisible) else (model.tile,)
+
+
+def _short(side: int, usual: int, threads: int, most: int) -> tuple[str, ...]:
+    """That memory is short, if blocks are smaller or fewer at once than usual."""
+    if side == usual and threads == most:
+        return ()
+    here = threads < most and scheduler_address() is None  # a cluster has threads of its own
+    slower = f", {threads} at a time instead of {most}, which takes longer" if here else ""
+    return (f"Memory is short: the scene was labelled in blocks of {side} × {side} pixels{slower}.",)
 
 
 def _every_block(
     work: Callable[[Window], None],
     windows: Sequence[Window],
     model: FittedModel,
+    threads: int,
     *,
     progress: Progress,
     text: str,
@@ -157,7 +227,8 @@ def _every_block(
             work(window)
         return
     with threadpool_limits(limits=1):  # the blocks already keep every core busy
-        for _ in steps(ordered_map(work, windows), total=len(windows), progress=progress, text=text):
+        done = ordered_map(work, windows, threads=threads)
+        for _ in steps(done, total=len(windows), progress=progress, text=text):
             pass
 
 

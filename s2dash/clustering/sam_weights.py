@@ -110,14 +110,39 @@ def find_weights(name: str, *, download: bool, progress: Progress | None = None)
     if status.folder is not None:
         return status.folder
     if not download:
-        size = "a file of unknown size" if status.megabytes is None else f"{status.megabytes:,} MB"
         raise WeightsError(
             f"The weights {name} are not on this machine, neither in a folder of that name nor from an earlier "
-            f"download. They would be downloaded once from {status.source} ({size}, "
+            f"download. They would be downloaded once from {status.source} ({_size(status)}, "
             f"licence: {status.licence}). To allow that, set 'download' to 1 (Fetch weights); or give a folder that "
             "holds them; or choose superpixels (slic), which need none."
         )
     return _download(status, progress or Silent())
+
+
+def fetch_first(name: str) -> str:
+    """What to do where a comparison lacks weights, in whole sentences."""
+    return (
+        "A comparison fetches no weights. Fetch them once with `python -m s2dash run SCENE --out DIR --method sam "
+        f"--option weights={name} --option download=1`, or on the page Clusters with 'Fetch weights' set to 1; "
+        "comparisons then find them."
+    )
+
+
+def check_weights_here(name: str) -> None:
+    """Refuse weights that a comparison would have to fetch.
+
+    Args:
+        name: A folder, or a name on the Hugging Face hub.
+
+    Raises:
+        WeightsError: If they are not on this machine.
+    """
+    status = weights_status(name)
+    if not status.ready:
+        raise WeightsError(
+            f"The weights {name} are not on this machine ({_size(status)}, licence: {status.licence}). "
+            f"{fetch_first(name)} Or give a folder that holds them, or choose superpixels (slic), which need none."
+        )
 
 
 def weights_hash(folder: Path) -> str:
@@ -222,6 +247,10 @@ def _megabytes(folder: Path) -> int:
     return round((folder / WEIGHTS).stat().st_size / 1e6)
 
 
+def _size(status: WeightsStatus) -> str:
+    return "a file of unknown size" if status.megabytes is None else f"{status.megabytes:,} MB"
+
+
 def _endpoint() -> str:
     """Address of the hub: as everywhere, a mirror can be named in HF_ENDPOINT."""
     return os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
@@ -242,8 +271,13 @@ def _cached(name: str) -> Path | None:
 
 def _download(status: WeightsStatus, progress: Progress) -> Path:
     import httpx2
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        LocalEntryNotFoundError,
+        RemoteEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     # The hub library would ask the hub for a list of programs to recognise, and tell it which one asks.
     constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -251,31 +285,52 @@ def _download(status: WeightsStatus, progress: Progress) -> Path:
     constants.HF_HUB_DISABLE_XET = True
 
     def fetch(file: str) -> Path:
+        # Asked once, first: the download itself would wait for minutes for a hub that is silent.
+        address = hf_hub_url(status.name, file, endpoint=_endpoint())
+        get_hf_file_metadata(address, timeout=constants.HF_HUB_ETAG_TIMEOUT, endpoint=_endpoint())
         return Path(hf_hub_download(status.name, file, endpoint=_endpoint(), tqdm_class=_reporter(progress, status)))
 
+    progress.report(0.0, f"Asking {status.source}")
     try:
         with _quiet():
             folder = fetch(CONFIG).parent
             read_config(folder)  # before hundreds of megabytes are fetched in vain
-            with suppress(EntryNotFoundError):
+            with suppress(RemoteEntryNotFoundError):
                 fetch(PREPROCESSOR)
             return fetch(WEIGHTS).parent
     except RepositoryNotFoundError as error:
-        reason = "the hub knows no such model, or it is private"
+        reason = "the hub knows no such model, or it is private. Check the name"
         raise WeightsError(_not_fetched(status, reason)) from error
+    except LocalEntryNotFoundError as error:  # a kind of the next one, but the hub was never reached
+        raise WeightsError(_not_fetched(status, _unreached(error.__cause__ or error))) from error
     except EntryNotFoundError as error:
-        raise WeightsError(_not_fetched(status, f"it has no {CONFIG} or no {WEIGHTS}")) from error
-    except HfHubHTTPError as error:
-        raise WeightsError(_not_fetched(status, f"the hub answered {error.response.status_code}")) from error
+        reason = f"it has no {CONFIG} or no {WEIGHTS}. Check the name"
+        raise WeightsError(_not_fetched(status, reason)) from error
     except (OSError, httpx2.HTTPError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(_not_fetched(status, first)) from error
+        raise WeightsError(_not_fetched(status, _unreached(error))) from error
+
+
+def _unreached(error: BaseException) -> str:
+    """Why the hub did not give the weights, and what to do about it."""
+    import httpx2
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, OfflineModeIsEnabled
+
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, OfflineModeIsEnabled):
+        return "offline mode is on. Unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, and start the program again"
+    if isinstance(error, HfHubHTTPError):
+        return f"the hub answered {error.response.status_code}. Try again later"
+    if isinstance(error, FileMetadataError):
+        return "what answers there is no hub. Check the address in HF_ENDPOINT, and the proxy"
+    if isinstance(error, httpx2.TransportError):
+        return f"there is no connection to it ({first}). Check the network, the proxy and HF_ENDPOINT, and try again"
+    return f"{first}. Check the connection and the free space"
 
 
 def _not_fetched(status: WeightsStatus, reason: str) -> str:
     return (
-        f"The weights {status.name} could not be fetched from {status.source}: {reason}. Check the name and the "
-        f"connection, or give a folder with {CONFIG} and {WEIGHTS}; superpixels (slic) need no weights."
+        f"The weights {status.name} could not be fetched from {status.source}: {reason}, or give a folder with "
+        f"{CONFIG} and {WEIGHTS}; superpixels (slic) need no weights."
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from s2dash.clustering.methods import method_entry
 from s2dash.clustering.model import ClusterMap, FittedModel
-from s2dash.clustering.predict import predict_map
+from s2dash.clustering.predict import label_scene
 from s2dash.errors import ModelFileError, ModelMismatchError, OutputError, S2DashError, WeightsError
 from s2dash.features import FeatureStack, Standardiser, Texture, build_features
 from s2dash.progress import Progress
@@ -85,13 +85,14 @@ class SavedModel:
         Raises:
             ModelMismatchError: If the scene has other bands.
             NoValidPixelsError: If no pixel is valid.
+            TooLargeError: If it would not fit in memory.
         """
         features = self.features(scene)
-        labels = predict_map(features, self.model, progress=progress)
+        labels, notes = label_scene(features, self.model, progress=progress)
         settings = {
             **self.model.describe(),
             "standardiser": self.scaler.to_json(),
-            "notes": [*self.model.notes, f"The model was fitted on {self.title or 'another scene'}."],
+            "notes": [*self.model.notes, *notes, f"The model was fitted on {self.title or 'another scene'}."],
         }
         return ClusterMap(grid=features.grid, labels=labels, model=self.model, settings=settings)
 

@@ -34,6 +34,8 @@ HALO = 32
 """More than the 21 pixels that a label depends on, and a multiple of the coarsest level."""
 TILE = 256
 """Side of the blocks it is applied in, pixels."""
+SMALLER_TILES = (128, 64)
+"""Sides where memory is short: multiples of twice `unet_network.CELL` too, so that the same squares are hidden."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class UNetModel(FittedModel):
     """A trained U-Net, and centres among the features of its last decoder stage.
 
     Through pooling, labels depend on where a block begins, but only to the multiple of 4 pixels, and blocks begin at
-    multiples of 256, less 32 pixels of surroundings: more than a label depends on, so that blocks leave no seams.
+    multiples of 64, less 32 pixels of surroundings: more than a label depends on, so that blocks leave no seams.
     Pixels without data and those beyond the edge of the scene are both given as unknown.
     """
 
@@ -81,6 +83,11 @@ class UNetModel(FittedModel):
     def tile(self) -> int:
         """Side of the blocks."""
         return TILE
+
+    @property
+    def smaller_tiles(self) -> tuple[int, ...]:
+        """Smaller sides that give the same map."""
+        return SMALLER_TILES
 
     @property
     def bytes_per_pixel(self) -> int:

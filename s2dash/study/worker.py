@@ -29,6 +29,7 @@ import numpy as np
 from s2dash.annotation.annotate import annotate
 from s2dash.annotation.cards import build_cards
 from s2dash.clustering import ClusterMap, cluster, method_entry
+from s2dash.clustering.sam_weights import check_weights_here
 from s2dash.comparison import agreement
 from s2dash.errors import S2DashError, WeightsError
 from s2dash.features import FeatureStack
@@ -60,6 +61,8 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
     """
     watch, settings = progress or Silent(), job.settings
     found: dict[str, Any] = held if held is not None else {}
+    if settings.method == "sam":
+        check_weights_here(str(method_entry("sam").check_options(settings.options)["weights"]))
     watch.report(0.0, "Opening the scene")
     preload(settings.method)
     scene = job.request.load()

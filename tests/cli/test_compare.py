@@ -165,6 +165,8 @@ def test_options_reach_the_strategies(scene, capsys, here):
         (["--option", "dbscan.eps=-1"], "1e-06 or more"),
         (["--option", "gmm.magic=1"], "no setting 'magic'"),
         (["--methods", "kmeans", "--option", "dbscan.eps=1"], "not among the methods"),
+        (["--option", "sam.download=1"], "weights=facebook/sam-vit-base --option download=1`"),
+        (["--option", "sam.weights=my/sam", "--option", "sam.download=1"], "weights=my/sam --option download=1`"),
         (["--reference-year", "2020"], "--reference FILE"),
         (["--reference", "{tmp}/none.tif"], "none.tif"),
         (["--out", "{tmp}/scene.tif"], "scene.tif"),

@@ -7,13 +7,25 @@ import re
 import numpy as np
 import pytest
 
-from s2dash.clustering import cluster, predict_map, product_map
-from s2dash.clustering.predict import LEAST_BLOCK, block_side
+from s2dash.clustering import cluster, predict, predict_map, product_map
+from s2dash.clustering.predict import LEAST_BLOCK, label_scene, plan_blocks
 from s2dash.errors import ClusteringError, ModelMismatchError, TooLargeError
 from s2dash.features import Texture, build_features
+from s2dash.scheduler import using_scheduler
 from s2dash.testing import make_patchwork
 
 MIB = 1024**2
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Say how many MiB of memory are free, and how many cores there are."""
+
+    def say(mib: float, *, cores: int = 2) -> None:
+        monkeypatch.setattr("s2dash.clustering.predict.available_bytes", lambda: int(mib * MIB))
+        monkeypatch.setattr("s2dash.clustering.predict.workers", lambda: cores)
+
+    return say
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +39,74 @@ def test_blocks_do_not_show_in_the_map(features):
         assert np.array_equal(predict_map(features, found.model, block=block), found.labels)
 
 
-def test_short_memory_makes_smaller_blocks_and_says_so(features, monkeypatch):
+def test_short_memory_makes_smaller_blocks_and_says_so(features, free):
+    free(4000)
     plenty = cluster(features, k=4)
     assert not plenty.notes
-    monkeypatch.setattr("s2dash.clustering.predict.available_bytes", lambda: 40 * MIB)
-    side = block_side(features, plenty.model)
+    free(40)
+    side = plan_blocks(features, plenty.model).side
     assert LEAST_BLOCK <= side < 512
     short = cluster(features, k=4)
-    assert f"{side} × {side}" in short.notes[0]
+    assert short.notes == (f"Memory is short: the scene was labelled in blocks of {side} × {side} pixels.",)
     assert np.array_equal(short.labels, plenty.labels)
 
 
-def test_no_memory_is_a_refusal_with_numbers(features, monkeypatch):
+def needed_mib(features, model) -> int:
+    """What a refusal says that one smallest block needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s2dash.clustering.predict.available_bytes", lambda: 0)
+        with pytest.raises(TooLargeError, match="one at a time") as refusal:
+            plan_blocks(features, model)
+    return int(re.search(r"needs ([\d,]+) MiB", str(refusal.value))[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_before_a_refusal_fewer_blocks_are_under_way_at_once_and_that_is_said(features, free, cores):
     model = cluster(features, k=4).model
-    monkeypatch.setattr("s2dash.clustering.predict.available_bytes", lambda: 1 * MIB)
-    with pytest.raises(TooLargeError, match=r"[1-9]\d* MiB, but only 1 MiB"):
+    least = needed_mib(features, model)
+    for fitting in range(1, cores + 1):
+        free(fitting * least, cores=cores)
+        plan = plan_blocks(features, model)
+        assert (plan.side, plan.threads) == (LEAST_BLOCK, fitting)
+        fewer = f", {fitting} at a time instead of {cores}, which takes longer"
+        assert plan.notes == (
+            f"Memory is short: the scene was labelled in blocks of 64 × 64 pixels{fewer if fitting < cores else ''}.",
+        )
+
+
+def test_what_is_said_of_threads_is_true(features, free, monkeypatch):
+    monkeypatch.setattr("s2dash.parallel.workers", lambda: 3)
+    found = cluster(features, k=4)
+    free(needed_mib(features, found.model), cores=3)
+    asked = []
+    inner = predict.ordered_map
+    monkeypatch.setattr(
+        predict, "ordered_map", lambda *a, threads=None: asked.append(threads) or inner(*a, threads=threads)
+    )
+    labels, notes = label_scene(features, found.model)
+    assert asked == [1]
+    assert "1 at a time instead of 3" in notes[0]
+    assert np.array_equal(labels, found.labels)
+
+
+def test_on_a_cluster_nothing_is_said_of_threads_here(features, free):
+    model = cluster(features, k=4).model
+    free(needed_mib(features, model))
+    with using_scheduler("tcp://127.0.0.1:1"):
+        assert "at a time" not in plan_blocks(features, model).notes[0]
+    assert "at a time" in plan_blocks(features, model).notes[0]
+
+
+def test_no_memory_is_a_refusal_with_numbers_that_hold(features, free):
+    model = cluster(features, k=4).model
+    free(1)
+    with pytest.raises(TooLargeError, match=r"needs [1-9]\d* MiB of free memory, but only 1 MiB are free"):
+        predict_map(features, model)
+    least = needed_mib(features, model)
+    free(least)
+    assert predict_map(features, model).any()
+    free(least - 1)
+    with pytest.raises(TooLargeError):
         predict_map(features, model)
 
 

@@ -41,6 +41,18 @@ def test_another_scene_is_standardised_like_the_first(tmp_path, scene):
     assert any("test scene" in note for note in again.notes)
 
 
+def test_short_memory_is_said_when_a_model_is_applied_too(scene, monkeypatch):
+    features = build_features(scene, indices=[])
+    found = cluster(features, k=4)
+    saved = SavedModel.of(found.model, features)
+    assert not [note for note in saved.apply(scene).notes if "Memory" in note]
+    monkeypatch.setattr("s2dash.clustering.predict.available_bytes", lambda: 20 * 1024**2)
+    applied, fitted = saved.apply(scene), cluster(features, k=4)
+    assert "Memory is short" in fitted.notes[0]
+    assert applied.notes == (*fitted.notes, "The model was fitted on test scene.")
+    assert np.array_equal(applied.labels, found.labels)
+
+
 def test_a_model_of_a_season_asks_for_one(tmp_path, scene):
     layers = np.random.default_rng(0).random((1, 64, 64)).astype(np.float32)
     seasonal = replace(scene, season=ArraySource(scene.grid, ("NDVI_AMPLITUDE",), layers))

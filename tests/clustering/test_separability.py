@@ -74,6 +74,11 @@ def test_a_cluster_of_one_pixel_borrows_the_shape_of_the_others():
     assert np.isnan(distances[2]).all()
 
 
+def across(along: np.ndarray, rng: np.random.Generator, noise: float = 0.2) -> np.ndarray:
+    """Pixels whose spread along one direction is as given, and small along all others."""
+    return (along[:, None] * np.array([[0.6, 0.0, -0.8]]) + rng.normal(0, noise, (len(along), 3))).astype(np.float32)
+
+
 def line(kind: str, rng: np.random.Generator, pixels: int) -> np.ndarray:
     """Pixels whose spread along one direction is as named, and small along all others."""
     two = np.where(rng.random(pixels) < (0.05 if kind == "5 %" else 0.3), -1.6, 1.6)
@@ -87,7 +92,7 @@ def line(kind: str, rng: np.random.Generator, pixels: int) -> np.ndarray:
         "5 %": two + rng.normal(0, 0.5, pixels),
         "two": two + rng.normal(0, 0.5, pixels),
     }[kind]
-    return (along[:, None] * np.array([[0.6, 0.0, -0.8]]) + rng.normal(0, 0.2, (pixels, 3))).astype(np.float32)
+    return across(along, rng)
 
 
 @pytest.mark.parametrize("kind", ["normal", "flat", "cut off", "skewed", "heavy tails", "two close", "5 %"])
@@ -104,6 +109,87 @@ def test_two_modes_are_found_and_cut_in_the_valley(pixels):
         projection, bottom = find_valley(sample)
         true = sample @ np.array([0.6, 0, -0.8]) > 0
         assert max(np.mean((projection > bottom) == true), np.mean((projection < bottom) == true)) > 0.98
+
+
+def kinds(rng: np.random.Generator, pixels: int, *each: tuple[float, float, float]) -> np.ndarray:
+    """Pixels of several kinds, each with its share, its mean and its spread."""
+    shares, means, spreads = (np.array(column) for column in zip(*each, strict=True))
+    kind = rng.choice(len(each), pixels, p=shares)
+    return across(rng.normal(means[kind], spreads[kind]), rng, noise=0.05)
+
+
+ONE_MODE = {
+    "normal": lambda rng, pixels: rng.normal(0, [1.0, 0.9, 0.8], (pixels, 3)),
+    "flat": lambda rng, pixels: rng.uniform(-2, 2, (pixels, 3)) * [1.0, 0.9, 0.8],
+    "cut off": lambda rng, pixels: across(np.abs(rng.standard_normal(pixels)), rng),
+    "gamma": lambda rng, pixels: rng.gamma(2, 1, (pixels, 3)),
+    "lognormal": lambda rng, pixels: across(rng.lognormal(0, 0.5, pixels), rng),
+    "heavy tails": lambda rng, pixels: rng.standard_t(2, (pixels, 3)),
+    "peak on a wide one": lambda rng, pixels: kinds(rng, pixels, (0.5, 0, 0.2), (0.5, 0, 1.5)),
+    "whole numbers": lambda rng, pixels: np.round(rng.normal(0, 3, (pixels, 1))),
+}
+
+
+@pytest.mark.parametrize("pixels", [300, 3000])
+@pytest.mark.parametrize("kind", ONE_MODE)
+def test_one_mode_is_taken_for_two_in_one_of_fifty_at_most(kind, pixels):
+    samples = (ONE_MODE[kind](np.random.default_rng(seed), pixels) for seed in range(200))
+    assert sum(find_valley(sample) is not None for sample in samples) <= 4
+
+
+@pytest.mark.parametrize("pixels", [300, 2000, 10_000])
+def test_three_even_kinds_are_cut_between_two_of_them(pixels):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        sample = kinds(rng, pixels, (0.33, 0, 0.1), (0.34, 1.5, 0.1), (0.33, 3, 0.1))
+        projection, bottom = find_valley(sample)
+        along = sample @ np.array([0.6, 0, -0.8])
+        hits = [np.mean((projection > bottom) == (along > gap)) for gap in (0.75, 2.25)]
+        assert max(max(hit, 1 - hit) for hit in hits) > 0.99
+
+
+def test_many_even_kinds_are_more_than_one():
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        assert find_valley(kinds(rng, 2000, *((0.2, place, 0.2) for place in range(5)))) is not None
+
+
+def test_a_narrow_and_a_wide_kind_are_cut_between_them():
+    for seed in range(10):
+        sample = kinds(np.random.default_rng(seed), 1500, (0.6, 0, 0.05), (0.4, 2.5, 0.6))
+        projection, bottom = find_valley(sample)
+        wide = sample @ np.array([0.6, 0, -0.8]) > 1
+        assert max(np.mean((projection > bottom) == wide), np.mean((projection < bottom) == wide)) > 0.95
+
+
+def test_a_tail_that_bridges_a_gap_does_not_hide_it():
+    tail = [(0.03, place, 0.1) for place in (0.6, 1.2, 1.8, 2.4)]  # a mean fitted to tail and bulk lies between them
+    for seed in range(10):
+        sample = kinds(np.random.default_rng(seed), 2000, (0.7, 0, 0.08), *tail, (0.18, 3, 0.1))
+        assert find_valley(sample) is not None
+
+
+def test_kinds_without_any_spread_are_two():
+    sample = np.repeat(np.array([[0.0, 1, 2], [3, 1, 0]]), [300, 200], axis=0)
+    projection, bottom = find_valley(sample)
+    assert sorted([int((projection < bottom).sum()), int((projection > bottom).sum())]) == [200, 300]
+
+
+def test_the_direction_and_the_order_of_the_pixels_do_not_matter():
+    rng = np.random.default_rng(0)
+    sample = line("two", rng, 1000)
+    projection, bottom = find_valley(sample)
+    below = projection < bottom
+    order = rng.permutation(1000)
+    for other, shares in ((sample[order], below[order]), (-sample, below)):
+        projection, bottom = find_valley(other)
+        assert max(np.mean((projection < bottom) == shares), np.mean((projection > bottom) == shares)) > 0.999
+
+
+def test_a_single_far_pixel_in_a_constant_cluster_is_not_a_mode():
+    sample = np.zeros((100, 2))
+    sample[0] = 5
+    assert find_valley(sample) is None
 
 
 def test_constant_and_tiny_clusters_have_one_mode():

@@ -15,7 +15,8 @@ from rasterio.windows import Window
 from sklearn.metrics import adjusted_rand_score
 
 from s2dash.clustering import SavedModel, cluster, predict_map, product_map, unet_network
-from s2dash.clustering.unet import HALO, TILE, UNetModel, fit_unet
+from s2dash.clustering.predict import label_scene, plan_blocks
+from s2dash.clustering.unet import HALO, SMALLER_TILES, TILE, UNetModel, fit_unet
 from s2dash.errors import (
     Cancelled,
     ClusteringError,
@@ -23,6 +24,7 @@ from s2dash.errors import (
     ModelMismatchError,
     NoValidPixelsError,
     TooFewDistinctPixelsError,
+    TooLargeError,
 )
 from s2dash.features import build_features
 from s2dash.grid import full_window
@@ -146,6 +148,28 @@ def test_blocks_do_not_show(holed, fitted):
     assert len(np.unique(found)) == 6
     for side in (512, 64):
         np.testing.assert_array_equal(predict_map(features, model, block=side), found)
+
+
+@pytest.mark.parametrize("side", SMALLER_TILES)
+def test_where_memory_is_short_blocks_are_smaller_the_map_is_the_same_and_it_is_said(fitted, monkeypatch, side):
+    features, model = fitted
+    found, error = predict_map(features, model), product_map(features, model, "reconstruction_error")
+    monkeypatch.setattr("s2dash.clustering.predict.workers", lambda: 2)
+    assert side in (first_side(features, model, mib, monkeypatch) for mib in range(1, 4000))  # leaves that memory free
+    labels, notes = label_scene(features, model)
+    assert notes == (f"Memory is short: the scene was labelled in blocks of {side} × {side} pixels.",)
+    np.testing.assert_array_equal(labels, found)
+    np.testing.assert_allclose(product_map(features, model, "reconstruction_error"), error, atol=1e-4)
+
+
+def first_side(features, model, mib, monkeypatch):
+    """Side of the blocks that are labelled on both cores with so much memory free; 0 where they do not fit."""
+    monkeypatch.setattr("s2dash.clustering.predict.available_bytes", lambda: mib * 1024**2)
+    try:
+        plan = plan_blocks(features, model)
+    except TooLargeError:
+        return 0
+    return plan.side if plan.threads == 2 else 0
 
 
 def test_neighbouring_blocks_agree_where_they_overlap(fitted):

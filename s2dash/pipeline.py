@@ -21,11 +21,13 @@ from s2dash.annotation.cards import build_cards
 from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.keys import Keys
 from s2dash.annotation.legend import Legend, LegendEvent, build_legend
+from s2dash.annotation.registry import is_local
 from s2dash.annotation.replies import AnswerBook
 from s2dash.annotation.second_look import RoundReport
 from s2dash.annotation.vote import VotingRule
 from s2dash.cluster_state import ClusterState
-from s2dash.clustering import ClusterMap, SavedModel, cluster, product_map
+from s2dash.clustering import ClusterMap, SavedModel, cluster, method_entry, product_map
+from s2dash.clustering.effort import expected_effort
 from s2dash.clustering.quality import ClusterQuality, measure_if_it_fits
 from s2dash.comparison import Agreement, agreement
 from s2dash.corrections import corrected
@@ -34,7 +36,7 @@ from s2dash.errors import TooLargeError
 from s2dash.features import FeatureStack
 from s2dash.landcover import LandCoverMap
 from s2dash.map_edit import MapEdit
-from s2dash.progress import Progress, Silent, Stage
+from s2dash.progress import Progress, Silent, Stage, timetable
 from s2dash.reference import Reference
 from s2dash.run_settings import ReferenceSettings, RunSettings
 from s2dash.scene import Scene
@@ -217,9 +219,10 @@ def run_chain(
         with _timed(timings, "reference"):
             watch.report(0.0, "Reading the reference map")
             compared = reference.load(scene, scheme)
+    stages = _stages(watch, scene, settings, saved, compared=compared is not None)
     if saved is None:
         with _timed(timings, "features"):
-            features = settings.features(scene, progress=Stage(watch, 0.05, 0.2))
+            features = settings.features(scene, progress=stages["features"])
         with _timed(timings, "clustering"):
             clusters = cluster(
                 features,
@@ -228,21 +231,21 @@ def run_chain(
                 seed=settings.seed,
                 sample=settings.sample,
                 options=settings.options,
-                progress=Stage(watch, 0.2, 0.7),
+                progress=stages["clustering"],
             )
         if clusters.model is not None:
             saved = SavedModel.of(clusters.model, features)
     else:
         with _timed(timings, "clustering"):
             features = saved.features(scene)
-            clusters = saved.apply(scene, progress=Stage(watch, 0.05, 0.7))
+            clusters = saved.apply(scene, progress=stages["clustering"])
     with _timed(timings, "products"):
-        products, unmade = _products(features, clusters, progress=Stage(watch, 0.7, 0.75))
+        products, unmade = _products(features, clusters, progress=stages["products"])
     with _timed(timings, "cards"):
-        cards = build_cards(clusters, scene, seed=settings.seed, progress=Stage(watch, 0.75, 0.82))
+        cards = build_cards(clusters, scene, seed=settings.seed, progress=stages["cards"])
     with _timed(timings, "quality"):
         quality, unmeasured = measure_if_it_fits(
-            clusters, scene, cards=cards, features=features, seed=settings.seed, progress=Stage(watch, 0.82, 0.87)
+            clusters, scene, cards=cards, features=features, seed=settings.seed, progress=stages["quality"]
         )
     with _timed(timings, "annotation"):
         asked = ask_annotators(
@@ -258,7 +261,7 @@ def run_chain(
             synonyms=synonyms,
             book=book,
             budget=settings.budget,
-            progress=Stage(watch, 0.87, 0.95),
+            progress=stages["naming"],
         )
         rule = VotingRule(settings.voting)
         legend = build_legend(asked.answers, scheme=scheme, clusters=sorted(cards), rule=rule)
@@ -283,10 +286,35 @@ def run_chain(
         quality=quality,
     )
     with _timed(timings, "agreement"):
-        watch.report(0.95, "Comparing with the reference map" if compared else "Finishing the map")
+        stages["agreement"].report(0.0, "Comparing with the reference map" if compared else "Finishing the map")
         _ = result.agreement
     watch.report(1.0, "Done")
     return result
+
+
+def _stages(
+    watch: Progress, scene: Scene, settings: RunSettings, saved: SavedModel | None, *, compared: bool
+) -> dict[str, Stage]:
+    """The steps of a run, each as long as it takes, about: seconds measured as those of `expected_effort`."""
+    height, width = scene.grid.shape
+    pixels = height * width
+    millions = pixels / 1e6
+    effort = expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options)
+    model = saved.model if saved is not None else method_entry(settings.method).model_class
+    return timetable(
+        watch,
+        features=0.0 if saved is not None else 0.1 + 0.05 * millions,
+        clustering=effort.label if saved is not None else effort.total,
+        products=effort.label * len(model.products),
+        cards=0.1 + 0.04 * millions,
+        quality=0.4 + 0.08 * millions,
+        naming=0.05 if all(is_local(name) for name in settings.annotators) else _ASKING_S,
+        agreement=0.05 + 0.02 * millions if compared else 0.01,
+    )
+
+
+_ASKING_S = 20.0
+"""Seconds that asking models takes, whoever they are: nobody can know."""
 
 
 def _products(

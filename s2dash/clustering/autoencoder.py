@@ -264,7 +264,8 @@ def fit_autoencoder(
     names = tuple(f"latent {index + 1}" for index in range(len(codes)))
     # not brought to equal variance: on two simulated and four real scenes that changed the mean agreement with the
     # truth or reference by less than 0.01, either way
-    centres = fit_centres(np.ascontiguousarray(codes.T), k=k, seed=seed, feature_names=names)
+    grouping = Stage(watch, 0.8, 1.0)
+    centres = fit_centres(np.ascontiguousarray(codes.T), k=k, seed=seed, feature_names=names, progress=grouping)
     watch.report(1.0, "Fitting clusters")
     seen = middle[held].T
     error = float(np.mean((apply_layers(decoder, codes[:, held]) - seen) ** 2, dtype=np.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from s2dash.clustering.effort import expected_effort
 from s2dash.clustering.kmeans import check_k
 from s2dash.clustering.methods import method_entry
 from s2dash.clustering.model import ClusterMap
@@ -12,7 +13,7 @@ from s2dash.clustering.predict import label_scene
 from s2dash.clustering.sweep import propose_k
 from s2dash.errors import ClusteringError
 from s2dash.features import DEFAULT_SAMPLE, FeatureStack
-from s2dash.progress import Progress, Silent, Stage
+from s2dash.progress import Progress, Silent, Stage, timetable
 
 K = int | Literal["auto"]
 """A number of clusters, or the wish that one be proposed."""
@@ -53,18 +54,19 @@ def cluster(
     chosen = entry.check_options(options or {})
     watch = progress or Silent()
     record: dict[str, Any] = {}
-    fitting = Stage(watch, 0.0, 0.6)
+    height, width = features.grid.shape
+    effort = expected_effort(method, pixels=height * width, k=k, options=chosen)
+    stages = timetable(watch, sweep=effort.sweep, fit=effort.fit, label=effort.label)
     if entry.takes_k:
         check_k(k)
         if k == "auto":
-            drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.1))
-            sweep = propose_k(drawn, seed=seed, progress=Stage(watch, 0.1, 0.3))
+            drawn = features.sample(sample, seed=seed, progress=Stage(stages["sweep"], 0.0, 0.1))
+            sweep = propose_k(drawn, seed=seed, progress=Stage(stages["sweep"], 0.1, 1.0))
             k, record["k_sweep"] = sweep.proposed, sweep.to_json()
-            fitting = Stage(watch, 0.3, 0.6)
         if sample < k:
             raise ClusteringError(f"A sample of {sample} pixels cannot make {k} clusters. Draw at least some hundred.")
-    model = entry.fit(features, k=k, seed=seed, sample=sample, progress=fitting, **chosen)
-    labels, notes = label_scene(features, model, progress=Stage(watch, 0.6, 1.0))
+    model = entry.fit(features, k=k, seed=seed, sample=sample, progress=stages["fit"], **chosen)
+    labels, notes = label_scene(features, model, progress=stages["label"])
     settings = {
         **model.describe(),
         **record,

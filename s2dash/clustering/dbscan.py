@@ -136,6 +136,11 @@ class DBSCANModel(PixelModel):
         return self.clusters + 1
 
     @property
+    def noise(self) -> int:
+        """The last number."""
+        return self.n_clusters
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the person should know of this fit, in whole sentences."""
         return self.remarks
@@ -157,7 +162,7 @@ class DBSCANModel(PixelModel):
             "seed": self.seed,
             "features": list(self.feature_names),
             "clusters": self.clusters,
-            "noise_cluster": self.n_clusters,
+            "noise_cluster": self.noise,
             "noise_share": self.noise_share,
             "eps": self.eps,
             "min_samples": self.min_samples,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from s2dash.clustering.networks import device, load_state, one_thread, seeded, s
 from s2dash.clustering.windows import check_side, draw_windows
 from s2dash.errors import ClusteringError
 from s2dash.features import FeatureStack
+from s2dash.grid import BLOCK
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
@@ -30,6 +32,12 @@ SURVEY_COUNT = 16
 """Most of those windows."""
 _CURVE = 400
 """Most points of the training curve that are kept."""
+_BLOCK_ADDS = 1e10
+"""Multiply-adds of a block: half a second of one core."""
+_TILES = 80, 256
+"""Least and most side of the blocks, where they are not as large as memory allows: smaller ones are mostly halo, and
+larger ones leave the cache of the processor, which costs a third of the time."""
+_SMALLER = 128, 64
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,19 @@ class DeepModel(FittedModel):
     def halo(self) -> int:
         """One pixel for each convolution."""
         return deep_network.LAYERS
+
+    @property
+    def tile(self) -> int | None:
+        """Side of the blocks that take about half a second each; the labels do not depend on it."""
+        layers = 9 * self.width * (len(self.feature_names) + (deep_network.LAYERS - 1) * self.width)
+        a_pixel = layers + self.width * self.n_clusters
+        side = isqrt(int(_BLOCK_ADDS / a_pixel)) - 2 * self.halo
+        return None if side >= BLOCK else min(max(side, _TILES[0]), _TILES[1])
+
+    @property
+    def smaller_tiles(self) -> tuple[int, ...]:
+        """Sides of smaller blocks for where memory is short."""
+        return tuple(side for side in _SMALLER if side < (self.tile or 0))
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -204,14 +225,14 @@ def fit_deep(
     check_k(k)
     check_side(features, side=2 * deep_network.LAYERS + 1, what="Deep clustering")
     watch = progress or Silent()
-    check_distinct(features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.05)), k)
+    check_distinct(features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.01)), k)
     steps = epochs * inner_steps
     batches = deep_network.batch_count(len(features.names), width, k, pixels=deep_network.BATCH * PATCH**2, steps=steps)
     count = batches * deep_network.BATCH
-    windows = draw_windows(features, side=PATCH, count=count, seed=seed, progress=Stage(watch, 0.05, 0.1))
+    windows = draw_windows(features, side=PATCH, count=count, seed=seed, progress=Stage(watch, 0.01, 0.02))
     windows = [window for window in windows if window[1].sum() > 1]  # one pixel alone has no spread to normalise by
     wide = int(np.clip(sample // SURVEY_SIDE**2, 1, SURVEY_COUNT))
-    surveyed = draw_windows(features, side=SURVEY_SIDE, count=wide, seed=seed, progress=Stage(watch, 0.1, 0.15))
+    surveyed = draw_windows(features, side=SURVEY_SIDE, count=wide, seed=seed, progress=Stage(watch, 0.02, 0.03))
     pixels = sum(int(valid.sum()) for _, valid in surveyed)
     if not windows or pixels < k:
         raise ClusteringError(
@@ -224,10 +245,10 @@ def fit_deep(
         patches = deep_network.to_batches(windows, size=deep_network.BATCH, device=where)
         survey = deep_network.to_batches(surveyed, size=4, device=where)
         deep_network.start_head(
-            network, survey, k=k, seed=seed, report=partial(watch.report, 0.15, "Starting the clusters")
+            network, survey, k=k, seed=seed, report=partial(watch.report, 0.03, "Starting the clusters")
         )
         curve, revived, seen = deep_network.train(
-            network, patches, survey, epochs=epochs, inner_steps=inner_steps, progress=Stage(watch, 0.2, 1.0)
+            network, patches, survey, epochs=epochs, inner_steps=inner_steps, progress=Stage(watch, 0.1, 1.0)
         )
     del network["head_norm"]  # folded into the head
     weights, bias = deep_network.get_head(network)

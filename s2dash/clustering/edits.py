@@ -207,12 +207,12 @@ def _split(
         values, valid = features.block(window)
         return values[:, wanted & valid].T
 
-    drawing = Stage(progress, 0.0, 0.4)
+    drawing, fitting = Stage(progress, 0.0, 0.3), Stage(progress, 0.3, 0.6)
     drawn = np.concatenate(
         list(steps(ordered_map(draw, enumerate(windows)), total=len(windows), progress=drawing, text="Sampling pixels"))
     )
     try:
-        model = fit_centres(drawn, k=edit.value, seed=edit.seed, feature_names=features.names)
+        model = fit_centres(drawn, k=edit.value, seed=edit.seed, feature_names=features.names, progress=fitting)
     except TooFewDistinctPixelsError as error:
         raise EditError(
             f"Cluster {edit.clusters[0]} has too few distinct pixels to make {edit.value} parts; choose fewer."
@@ -224,7 +224,7 @@ def _split(
         values, _ = features.block(window)
         parts[slices(window)][inside] = model.predict(np.ascontiguousarray(values[:, inside]))
 
-    labelling = Stage(progress, 0.4, 1.0)
+    labelling = Stage(progress, 0.6, 1.0)
     for _ in steps(ordered_map(label, windows), total=len(windows), progress=labelling, text="Splitting the cluster"):
         pass
     sizes = np.bincount(parts[members], minlength=edit.value + 1)[1:]

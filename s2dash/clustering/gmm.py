@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isqrt, sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from s2dash.clustering.kmeans import check_distinct, check_k, fit_centres
 from s2dash.clustering.model import PixelModel
+from s2dash.clustering.starts import Named
 from s2dash.errors import ClusteringError
 from s2dash.features import FeatureStack
+from s2dash.grid import BLOCK
 from s2dash.progress import Progress, Silent, Stage
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
@@ -19,6 +22,12 @@ FIT_PIXELS = 20_000
 """Most pixels the mixture is fitted on; covariances of ten bands need no more."""
 REGULARISATION = 1e-3
 """Added to the variances, in squared standard deviations: a cluster cannot shrink onto a single value."""
+_BLOCK_DENSITIES = 8_000_000
+"""Densities computed in a block: half a second of one core."""
+_SMALLER = 128, 64
+_STARTING = 0.1
+"""Share of a fit that K-Means takes."""
+_TEXT = "Fitting the mixture"
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,17 @@ class GaussianMixtureModel(PixelModel):
     def n_clusters(self) -> int:
         """Number of components."""
         return len(self.weights)
+
+    @property
+    def tile(self) -> int | None:
+        """Side of the blocks that take about half a second each; the labels do not depend on it."""
+        side = isqrt(_BLOCK_DENSITIES // self.n_clusters)
+        return None if side >= BLOCK else side
+
+    @property
+    def smaller_tiles(self) -> tuple[int, ...]:
+        """Sides of smaller blocks for where memory is short."""
+        return tuple(side for side in _SMALLER if side < (self.tile or 0))
 
     def predict(self, features: FloatArray) -> LabelArray:
         """Most probable component, 1 … K, of standardised features of shape (feature, pixel)."""
@@ -137,12 +157,13 @@ def fit_gmm(
         NoValidPixelsError: If no pixel is valid.
     """
     watch = progress or Silent()
-    drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.4))
-    watch.report(0.4, "Fitting the mixture")
-    return fit_mixture(drawn, k=k, seed=seed, feature_names=features.names)
+    drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.05))
+    return fit_mixture(drawn, k=k, seed=seed, feature_names=features.names, progress=Stage(watch, 0.05, 1.0))
 
 
-def fit_mixture(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...]) -> GaussianMixtureModel:
+def fit_mixture(
+    sample: FloatArray, *, k: int, seed: int, feature_names: tuple[str, ...], progress: Progress | None = None
+) -> GaussianMixtureModel:
     """Fit a Gaussian mixture with full covariances (scikit-learn), started from K-Means.
 
     Args:
@@ -150,6 +171,7 @@ def fit_mixture(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[s
         k: Number of components, 2 … 254.
         seed: Same sample and seed, same mixture.
         feature_names: What the columns are.
+        progress: Where to report.
 
     Raises:
         ClusteringError: If `k` is out of range, or the pixels are too few for the shapes asked for.
@@ -169,8 +191,11 @@ def fit_mixture(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[s
     rng = np.random.default_rng([seed, 2])
     if len(sample) > FIT_PIXELS:
         sample = sample[rng.choice(len(sample), FIT_PIXELS, replace=False)]
-    start = fit_centres(sample, k=k, seed=seed, feature_names=feature_names).centres
+    watch = progress or Silent()
+    starting = Named(Stage(watch, 0.0, _STARTING), _TEXT)
+    start = fit_centres(sample, k=k, seed=seed, feature_names=feature_names, progress=starting).centres
     mixture = GaussianMixture(k, means_init=start, reg_covar=REGULARISATION, max_iter=200, random_state=seed)
+    _follow(mixture, Stage(watch, _STARTING, 1.0))
     # one thread, as in K-Means: the same input must give the same map; and no warning, `converged` says it
     with threadpool_limits(limits=1), _quiet():
         mixture.fit(sample.astype(np.float64))
@@ -185,6 +210,34 @@ def fit_mixture(sample: FloatArray, *, k: int, seed: int, feature_names: tuple[s
         converged=bool(mixture.converged_),
         seed=seed,
     )
+
+
+def _follow(mixture: Any, progress: Progress) -> None:
+    """Let a mixture report before each half of a step: scikit-learn has no other way in, and its numbers stay.
+
+    To fit a few steps at a time with `warm_start` would cost an expectation more each time, a third of a step.
+    """
+    expect, maximise = mixture._e_step, mixture._m_step
+    bounds: list[float] = []
+    share = 0.0
+
+    def expecting(*args: Any, **kwargs: Any) -> Any:
+        nonlocal share
+        if len(bounds) > 1:
+            gain = abs(bounds[-1] - bounds[-2])
+            # gains fall about with the square of the number of steps; it has settled when one is below the tolerance
+            share = max(share, len(bounds) / mixture.max_iter, min(sqrt(mixture.tol / max(gain, mixture.tol)), 0.98))
+        progress.report(share, _TEXT)
+        found = expect(*args, **kwargs)
+        bounds.append(float(found[0]))
+        return found
+
+    def maximising(*args: Any, **kwargs: Any) -> Any:
+        progress.report(share, _TEXT)
+        return maximise(*args, **kwargs)
+
+    mixture._e_step, mixture._m_step = expecting, maximising
+    progress.report(0.0, _TEXT)
 
 
 def _quiet() -> Any:

@@ -69,6 +69,11 @@ class HDBSCANModel(PixelModel):
         return self.clusters + 1
 
     @property
+    def noise(self) -> int:
+        """The last number."""
+        return self.n_clusters
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the person should know of this fit, in whole sentences."""
         return self.remarks
@@ -94,7 +99,7 @@ class HDBSCANModel(PixelModel):
             "seed": self.seed,
             "features": list(self.feature_names),
             "clusters": self.clusters,
-            "noise_cluster": self.n_clusters,
+            "noise_cluster": self.noise,
             "noise_share": self.noise_share,
             "min_cluster_size": self.min_cluster_size,
             "min_share": self.min_share,

@@ -20,6 +20,8 @@ from s2dash.types import FloatArray, LabelArray, NumberArray
 TILE = 1 << 14
 """Pixels labelled at a time, so that scores stay in cache."""
 _scratch = threading.local()
+_DRAWING = 0.1
+"""Share of a fit that drawing the sample takes; next to nothing where the features have drawn it before."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,9 @@ def fit_kmeans(
         NoValidPixelsError: If no pixel is valid.
     """
     watch = progress or Silent()
-    drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, 0.6))
-    watch.report(0.6, "Fitting clusters")
-    return fit_centres(drawn, k=k, seed=seed, feature_names=features.names, progress=Stage(watch, 0.6, 1.0))
+    drawn = features.sample(sample, seed=seed, progress=Stage(watch, 0.0, _DRAWING))
+    watch.report(_DRAWING, "Fitting clusters")
+    return fit_centres(drawn, k=k, seed=seed, feature_names=features.names, progress=Stage(watch, _DRAWING, 1.0))
 
 
 def fit_centres(

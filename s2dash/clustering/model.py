@@ -44,6 +44,16 @@ class FittedModel(ABC):
         return None
 
     @property
+    def smaller_tiles(self) -> tuple[int, ...]:
+        """Sides smaller than `tile` that give the very same map, the largest first; for where memory is short."""
+        return ()
+
+    @property
+    def noise(self) -> int | None:
+        """Number of the cluster of pixels that belong to no dense group; None where every pixel belongs to one."""
+        return None
+
+    @property
     def bytes_per_pixel(self) -> int:
         """Memory that labelling takes at its peak, bytes a pixel of a block with its halo, besides the features."""
         return 16

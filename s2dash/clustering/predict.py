@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from rasterio.windows import Window
@@ -26,15 +25,6 @@ LEAST_BLOCK = 64
 _SHARE = 0.5
 """Share of the free memory that blocks under way may take; the rest is for the maps and for others."""
 _MIB = 1024**2
-
-
-@runtime_checkable
-class Divisible(Protocol):
-    """A model with a tile of its own that gives the very same map in some smaller ones."""
-
-    @property
-    def smaller_tiles(self) -> tuple[int, ...]:
-        """Sides of those smaller blocks, the largest first, pixels."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,8 @@ def label_scene(
     """
     check_features(features, model)
     plan = plan_blocks(features, model)
-    return _labels(features, model, plan, progress or Silent()), plan.notes
+    labels = _labels(features, model, plan, progress or Silent())
+    return labels, (*plan.notes, *_noise_note(labels, model))
 
 
 def predict_map(
@@ -111,6 +102,13 @@ def _labels(features: FeatureStack, model: FittedModel, plan: BlockPlan, watch: 
     if not any(labels[slices(window)].any() for window in windows):
         raise NoValidPixelsError("No pixel of the scene is valid, so there is nothing to label.")
     return labels
+
+
+def _noise_note(labels: LabelArray, model: FittedModel) -> tuple[str, ...]:
+    if model.noise is None:
+        return ()
+    share = np.count_nonzero(labels == model.noise) / np.count_nonzero(labels)
+    return (f"Cluster {model.noise} is the noise: {100 * share:.0f} % of the pixels, which belong to no dense group.",)
 
 
 def product_map(
@@ -199,7 +197,7 @@ def _sides(model: FittedModel) -> tuple[int, ...]:
     """Sides of the blocks in which a model gives the same map, the largest first."""
     if model.tile is None:
         return (BLOCK, BLOCK // 2, BLOCK // 4, LEAST_BLOCK)
-    return (model.tile, *model.smaller_tiles) if isinstance(model, Divisible) else (model.tile,)
+    return model.tile, *model.smaller_tiles
 
 
 def _short(side: int, usual: int, threads: int, most: int) -> tuple[str, ...]:

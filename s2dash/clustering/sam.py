@@ -248,7 +248,7 @@ def fit_sam(
         described.append(describe_segments(values, segments))
         outlined += share * int(valid.sum())
     watch.report(0.9, "Grouping segments")
-    groups = fit_groups(described, k=k, seed=seed)
+    groups = fit_groups(described, k=k, seed=seed, progress=Stage(watch, 0.9, 1.0))
     outlined /= sum(int(valid.sum()) for _, valid in windows)
     model = SAMModel(features.names, groups, seed, weights, sha256, points, colours, outlined, needed)
     model._loaded.append(loaded)

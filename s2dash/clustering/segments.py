@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from s2dash.clustering.kmeans import check_k, nearest
 from s2dash.clustering.model import MAX_CLUSTERS, FittedModel
-from s2dash.clustering.starts import count_distinct, search_centres
+from s2dash.clustering.starts import Named, count_distinct, search_centres
 from s2dash.errors import TooFewDistinctPixelsError
 from s2dash.parallel import ordered_map
-from s2dash.progress import Progress, steps
+from s2dash.progress import Progress, Silent, steps
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
 SegmentArray = NDArray[np.int32]
@@ -91,7 +91,9 @@ class SegmentGroups:
         return cls(centres, float(about["inertia"]), int(about["segments"]))
 
 
-def fit_groups(described: Iterable[SegmentDescriptors], *, k: int, seed: int) -> SegmentGroups:
+def fit_groups(
+    described: Iterable[SegmentDescriptors], *, k: int, seed: int, progress: Progress | None = None
+) -> SegmentGroups:
     """Group segments by their mean and spread, each weighing as much as it has pixels.
 
     Mean and spread count alike and in the same unit, standard deviations of the scene's pixels: scaling each to unit
@@ -101,12 +103,14 @@ def fit_groups(described: Iterable[SegmentDescriptors], *, k: int, seed: int) ->
         described: Descriptors of the segments of some windows.
         k: Number of groups, 2 … 254.
         seed: Same segments and seed, same groups.
+        progress: Where to report.
 
     Raises:
         ClusteringError: If `k` is out of range.
         TooFewDistinctPixelsError: If there are fewer than `k` distinct segments.
     """
     check_k(k)
+    watch = Named(progress or Silent(), "Grouping segments")
     every = list(described)
     pixels = np.concatenate([part.pixels for part in every])
     values = np.concatenate([part.values for part in every])[pixels > 0]
@@ -117,7 +121,7 @@ def fit_groups(described: Iterable[SegmentDescriptors], *, k: int, seed: int) ->
             f"The scene has {distinct} distinct segment{'s' if distinct != 1 else ''}, which cannot make {k} clusters. "
             f"{f'Choose K = {distinct} or less.' if distinct > 1 else 'It is constant, or too small: choose K-Means.'}"
         )
-    fitted = search_centres(values.astype(np.float64), k=k, seed=seed, weights=weights)
+    fitted = search_centres(values.astype(np.float64), k=k, seed=seed, weights=weights, progress=watch)
     order = np.argsort(-np.bincount(fitted.labels_, weights, minlength=k), kind="stable")
     centres = np.asarray(fitted.cluster_centers_, dtype=np.float64)[order]
     return SegmentGroups(centres, float(fitted.inertia_) / float(weights.sum()), len(values))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from s2dash.progress import Progress, Silent
+from s2dash.progress import Progress, Silent, timetable
 from s2dash.types import FloatArray
 
 RESTARTS = 6
@@ -24,6 +26,24 @@ _TOLERANCE = 1e-5
 _STEPS = 10
 """Lloyd iterations between two looks at whether to stop."""
 _MOST_STEPS = 100
+_LEAST_STEPS = 3
+_DISTANCES = 4e8
+"""Distances to centres between two reports: about a second; fewer steps at a time cost a look at all pixels each."""
+_USUAL_TRIES = 8
+"""Moves that are tried on a usual scene before none helps."""
+_TEXT = "Fitting clusters"
+
+
+@dataclass(frozen=True)
+class Named:
+    """Progress of a search that is but a step of something else, and goes by its name."""
+
+    whole: Progress
+    text: str
+
+    def report(self, share: float, text: str) -> None:  # noqa: ARG002
+        """Report to the whole."""
+        self.whole.report(share, self.text)
 
 
 def search_centres(
@@ -53,14 +73,22 @@ def search_centres(
     with threadpool_limits(limits=1):
         order = np.random.default_rng([seed, 1]).permutation(len(sample))
         few = _rows(sample, weights, order[:SUBSAMPLE], k)
-        fitted = _lloyd(few, "k-means++", k=k, seed=seed, starts=RESTARTS if len(few[0]) < len(sample) else 10)
-        if len(few[0]) < len(sample):
+        whole = len(few[0]) == len(sample)
+        starts = 10 if whole else RESTARTS
+        # microseconds by pixel and centre, as measured on scenes of 10 to 13 features
+        stages = timetable(
+            watch,
+            starts=0.33 * starts * len(few[0]),
+            moves=0.57 * min(max(SEARCH_PIXELS, len(few[0])), len(sample)) if k > 2 else 0,
+            rest=0.0035 * len(sample) * min(max(k, _STEPS), _MOST_STEPS),
+        )
+        fitted = _start(few, k=k, seed=seed, starts=starts, progress=stages["starts"])
+        if not whole:
+            stages["moves"].report(0.0, _TEXT)
             few = _rows(sample, weights, order[:SEARCH_PIXELS], k)
             fitted = _lloyd(few, fitted.cluster_centers_, steps=20, tolerance=1e-3)
-        watch.report(0.3, "Fitting clusters")
-        fitted = _move(few, fitted, watch)
-        watch.report(0.6, "Fitting clusters")
-        return _settle((sample, weights), fitted.cluster_centers_, watch)
+        fitted = _move(few, fitted, stages["moves"])
+        return _settle((sample, weights), fitted.cluster_centers_, stages["rest"])
 
 
 def count_distinct(sample: FloatArray, enough: int) -> int:
@@ -81,19 +109,34 @@ def _rows(sample: FloatArray, weights: FloatArray | None, chosen: Any, k: int) -
     return sample[chosen], None if weights is None else weights[chosen]
 
 
+def _start(rows: tuple[FloatArray, FloatArray | None], *, k: int, seed: int, starts: int, progress: Progress) -> Any:
+    """The best of some k-means++ starts, each settled by Lloyd's algorithm."""
+    from sklearn.cluster import KMeans, kmeans_plusplus
+
+    begun = count()
+
+    def begin(values: FloatArray, k: int, random_state: Any) -> FloatArray:
+        """What scikit-learn does for "k-means++" itself, and the only place where it lets us in between."""
+        done = next(begun)
+        progress.report(done / starts, _TEXT)
+        centres: FloatArray = kmeans_plusplus(values, k, sample_weight=rows[1], random_state=random_state)[0]
+        progress.report((done + 0.4) / starts, _TEXT)
+        return centres
+
+    means = KMeans(k, init=begin, n_init=starts, random_state=seed, max_iter=_MOST_STEPS, tol=1e-4)
+    return means.fit(rows[0], sample_weight=rows[1])
+
+
 def _lloyd(
     rows: tuple[FloatArray, FloatArray | None],
-    start: Any,
+    start: FloatArray,
     *,
-    k: int = 0,
-    seed: int = 0,
-    starts: int = 1,
-    steps: int = _MOST_STEPS,
-    tolerance: float = 1e-4,
+    steps: int,
+    tolerance: float,
 ) -> Any:
     from sklearn.cluster import KMeans
 
-    means = KMeans(k or len(start), init=start, n_init=starts, random_state=seed, max_iter=steps, tol=tolerance)
+    means = KMeans(len(start), init=start, n_init=1, max_iter=steps, tol=tolerance)
     return means.fit(rows[0], sample_weight=rows[1])
 
 
@@ -101,13 +144,17 @@ def _move(rows: tuple[FloatArray, FloatArray | None], fitted: Any, progress: Pro
     """Move centres as long as that helps."""
     if len(fitted.cluster_centers_) < 3:
         return fitted
-    for turn in range(_ROUNDS):
-        tried = [_lloyd(rows, start, steps=_STEPS, tolerance=1e-3) for start in _moved(rows, fitted)]
+    begun = count()
+    for _ in range(_ROUNDS):
+        tried = []
+        for start in _moved(rows, fitted):
+            done = next(begun)
+            progress.report(done / (done + _USUAL_TRIES), _TEXT)
+            tried.append(_lloyd(rows, start, steps=_STEPS, tolerance=1e-3))
         best = min(tried, key=lambda fit: float(fit.inertia_), default=fitted)
         if best.inertia_ >= (1 - _GAIN) * fitted.inertia_:
             break
         fitted = best
-        progress.report(0.3 + 0.3 * turn / _ROUNDS, "Fitting clusters")
     return fitted
 
 
@@ -144,12 +191,18 @@ def _moved(rows: tuple[FloatArray, FloatArray | None], fitted: Any) -> list[Floa
 
 def _settle(rows: tuple[FloatArray, FloatArray | None], start: FloatArray, progress: Progress) -> Any:
     """Lloyd's algorithm until the centres rest, some iterations at a time so that it can be cancelled."""
-    done = 0
+    done, k = 0, len(start)
+    at_once = int(np.clip(_DISTANCES / (len(rows[0]) * k), _LEAST_STEPS, _STEPS))
+    progress.report(0.0, _TEXT)
     while True:
-        fitted = _lloyd(rows, start, steps=_STEPS, tolerance=_TOLERANCE)
+        steps = min(at_once, _MOST_STEPS - done)
+        fitted = _lloyd(rows, start, steps=steps, tolerance=_TOLERANCE)
         done += int(fitted.n_iter_)
-        progress.report(0.6 + 0.4 * done / _MOST_STEPS, "Fitting clusters")
-        if fitted.n_iter_ < _STEPS or done >= _MOST_STEPS:
+        if fitted.n_iter_ < steps or done >= _MOST_STEPS:
+            progress.report(1.0, _TEXT)
             fitted.n_iter_ = done
             return fitted
+        # about as many iterations as clusters are needed on real scenes
+        rest = min(max(min(k, _MOST_STEPS) - done, _STEPS), _MOST_STEPS - done)
+        progress.report(done / (done + rest), _TEXT)
         start = fitted.cluster_centers_

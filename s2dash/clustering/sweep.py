@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from s2dash.clustering.kmeans import check_distinct, check_k, fit_centres
-from s2dash.clustering.starts import count_distinct
+from s2dash.clustering.starts import Named, count_distinct
 from s2dash.errors import ClusteringError
-from s2dash.progress import Progress, Silent, steps
+from s2dash.progress import Progress, Silent, Stage, timetable
 from s2dash.types import FloatArray, LabelArray
 
 DEFAULT_KS = (*range(2, 13), 14, 16, 20, 24, 30)
@@ -28,6 +28,8 @@ usual scene, where s is about 0.3 and chance does as much; next to nothing where
 RISE = 0.005
 """A peak must stand out by this much, in silhouette, or as a share of the highest Calinski–Harabasz: another seed moves
 the difference of two neighbouring silhouettes by 0.005 to 0.014 on real scenes."""
+
+_TEXT = "Trying numbers of clusters"
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,11 @@ def propose_k(
     watch = progress or Silent()
     with threadpool_limits(limits=1):  # sums over threads depend on who comes first
         distances = pairwise_distances(judged[:SILHOUETTE_PIXELS])
-        for k in steps(tried, total=len(tried), progress=watch, text="Trying numbers of clusters"):
-            model = fit_centres(fitted, k=k, seed=seed, feature_names=names)
+        # the silhouette takes as long whatever K, the fit in proportion to it
+        for k, stage in zip(tried, timetable(watch, **{str(k): k + 5.0 for k in tried}).values(), strict=True):
+            fitting = Named(Stage(stage, 0.0, k / (k + 5)), _TEXT)
+            model = fit_centres(fitted, k=k, seed=seed, feature_names=names, progress=fitting)
+            fitting.report(1.0, _TEXT)
             labels = model.predict(judged.T)
             apart = judged - model.centres[labels - 1]
             found = len(np.unique(labels))
@@ -126,6 +131,7 @@ def propose_k(
                     float(np.mean(np.sum(apart**2, axis=1))),
                 )
             )
+    watch.report(1.0, _TEXT)
     silhouette, ratio, inertia = (tuple(column) for column in zip(*rows, strict=True))
     elbow = find_elbow(tried, inertia)
     proposed, reason = _choose(tried, silhouette, ratio, elbow, complete=tried[-1] == distinct)

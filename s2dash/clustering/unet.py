@@ -250,7 +250,8 @@ def fit_unet(
     spread = decoded.std(axis=0, dtype=np.float64).astype(np.float32)
     spread = np.where(spread > 1e-6, spread, np.float32(1))
     watch.report(0.95, "Fitting clusters")
-    grouping = fit_centres((decoded - mean) / spread, k=k, seed=seed, feature_names=_channels(width))
+    names, last = _channels(width), Stage(watch, 0.95, 1.0)
+    grouping = fit_centres((decoded - mean) / spread, k=k, seed=seed, feature_names=names, progress=last)
     return UNetModel(
         feature_names=features.names,
         weights=state_arrays(network),

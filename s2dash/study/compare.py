@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from s2dash.clustering.effort import expected_effort
 from s2dash.confusion import Scores
 from s2dash.errors import ClusteringError, OutputError
 from s2dash.parallel import workers
-from s2dash.progress import Progress, Silent, Stage
+from s2dash.progress import Progress, Silent, Stage, timetable
 from s2dash.reference import Reference
 from s2dash.run_settings import ReferenceSettings, RunSettings
 from s2dash.scene import Scene
@@ -30,10 +31,8 @@ from s2dash.study.study import StrategyResult, Study
 JUDGE_PIXELS = 5000
 """Pixels a silhouette is measured on: the distances between all of them still fit in memory."""
 _MEASURED = ("clusters", "seconds", "peak_mib", "baseline_mib", "silhouette", "noise_share")
-_EFFORT = {"gmm": 2, "dbscan": 2, "slic": 2, "hdbscan": 3, "autoencoder": 4, "unet": 8, "deep": 12, "sam": 20}
-"""How long a method takes, about, in K-Means runs: for the share of the whole that is done, and the estimate."""
-_START = 2
-"""The same for starting a process."""
+_START_S = 3.0
+"""Seconds that starting a process and judging its map take."""
 
 
 def compare_strategies(
@@ -85,8 +84,11 @@ def compare_strategies(
                 "caution": "",
             }
             del found
+        height, width = scene.grid.shape
         outcomes = _run_all(
-            [Job(request, settings, judge, judge_pixels, shared) for settings in strategies], Stage(watch, 0.02, 1.0)
+            [Job(request, settings, judge, judge_pixels, shared) for settings in strategies],
+            pixels=height * width,
+            progress=Stage(watch, 0.02, 1.0),
         )
     first: Mapping[str, Any] = next((outcome.result for outcome in outcomes if not outcome.error), {})
     if about is not None:
@@ -125,8 +127,13 @@ def _check(strategies: Sequence[RunSettings], judge_pixels: int) -> RunSettings:
     return first if len(looks) == 1 else replace(first, indices=(), texture=0, season=())
 
 
-def _run_all(jobs: Sequence[Job], progress: Progress) -> list[Outcome]:
-    efforts = [_START + _EFFORT.get(job.settings.method, 1) for job in jobs]
+def _seconds(settings: RunSettings, pixels: int) -> float:
+    return expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options).total
+
+
+def _run_all(jobs: Sequence[Job], *, pixels: int, progress: Progress) -> list[Outcome]:
+    seconds = {f"{place}": _START_S + _seconds(job.settings, pixels) for place, job in enumerate(jobs)}
+    stages = timetable(progress, **seconds)
     outcomes: list[Outcome] = []
     lacking: dict[str, Outcome] = {}
     for place, job in enumerate(jobs):
@@ -134,9 +141,8 @@ def _run_all(jobs: Sequence[Job], progress: Progress) -> list[Outcome]:
         if asked in lacking:
             outcomes.append(lacking[asked])
             continue
-        before, whole = sum(efforts[:place]), sum(efforts)
-        stage = Stage(progress, before / whole, (before + efforts[place]) / whole)
-        outcomes.append(run_in_child(job.to_json(), progress=_Named(stage, f"{place + 1} of {len(jobs)} · {title}")))
+        watch = _Named(stages[f"{place}"], f"{place + 1} of {len(jobs)} · {title}")
+        outcomes.append(run_in_child(job.to_json(), progress=watch))
         if outcomes[-1].unmet:
             lacking[asked] = outcomes[-1]
     return outcomes

@@ -29,13 +29,14 @@ import numpy as np
 from s2dash.annotation.annotate import annotate
 from s2dash.annotation.cards import build_cards
 from s2dash.clustering import ClusterMap, cluster, method_entry
+from s2dash.clustering.effort import expected_effort
 from s2dash.clustering.sam_weights import check_weights_here
 from s2dash.comparison import agreement
 from s2dash.errors import S2DashError, WeightsError
 from s2dash.features import FeatureStack
 from s2dash.map_values import unknown_from_json
 from s2dash.memory import available_bytes
-from s2dash.progress import Progress, Silent, Stage
+from s2dash.progress import Progress, Silent, Stage, timetable
 from s2dash.reference import Reference
 from s2dash.run_settings import RunSettings
 from s2dash.scene import Scene
@@ -67,8 +68,18 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
     preload(settings.method)
     scene = job.request.load()
     found["baseline_mib"] = round(peak_mib(), 1)
+    pixels = int(np.prod(scene.grid.shape))
+    effort = expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options)
+    stages = timetable(
+        watch,
+        opening=1.0,
+        features=0.1 + pixels / 2e7,
+        clustering=effort.total,
+        silhouette=0.7,
+        naming=0.3 + pixels / 1e7 if job.reference is not None else 0.0,
+    )
     start = time.perf_counter()
-    features = settings.features(scene, progress=Stage(watch, 0.02, 0.1))
+    features = settings.features(scene, progress=stages["features"])
     clusters = cluster(
         features,
         method=settings.method,
@@ -76,17 +87,18 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
         seed=settings.seed,
         sample=settings.sample,
         options=settings.options,
-        progress=Stage(watch, 0.1, 0.8),
+        progress=stages["clustering"],
     )
     found |= {"seconds": round(time.perf_counter() - start, 3), "peak_mib": round(peak_mib(), 1)}
     named = set(clusters.counts()) - {clusters.noise}
     found |= {"clusters": len(named), "notes": [*features.notes, *clusters.notes]}
     found["noise_share"] = noise_share(clusters)
-    watch.report(0.8, "Measuring the silhouette")
-    space = features if look_alike(settings, job.judge) else job.judge.features(scene, progress=Stage(watch, 0.8, 0.85))
+    judging = stages["silhouette"]
+    judging.report(0.0, "Measuring the silhouette")
+    space = features if look_alike(settings, job.judge) else job.judge.features(scene, progress=judging)
     found |= silhouette(clusters, space, pixels=job.judge_pixels, seed=job.judge.seed)
     if job.reference is not None:
-        found |= _judged(clusters, scene, job, Stage(watch, 0.88, 1.0))
+        found |= _judged(clusters, scene, job, stages["naming"])
     return found
 
 

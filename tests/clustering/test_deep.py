@@ -397,3 +397,18 @@ def test_real_scene(real_data):
     labels = predict_map(features, model)
     assert model.n_clusters >= 7
     assert ((labels > 0) == read(crop)[1]).all()
+
+
+def test_a_cancel_is_heard_at_the_next_step(holed, check_heard):
+    features = build_features(holed, indices=())
+    check_heard(lambda watch: fit_deep(features, k=4, seed=0, sample=5000, progress=watch, **SMALL), least=10)
+
+
+@pytest.mark.parametrize("width", [8, 16, 32, 64, 128, 256])
+def test_blocks_are_bounded_by_multiply_adds(fitted, width):
+    model = replace(fitted[1], width=width)
+    features, side = len(model.feature_names), model.tile or 512
+    adds = 9 * width * (features + 4 * width) * (side + 2 * model.halo) ** 2
+    assert adds <= 2e10 + 1
+    assert model.tile is None or side >= 80
+    assert all(smaller < side for smaller in model.smaller_tiles)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from s2dash.clustering import cluster
-from s2dash.clustering.gmm import fit_mixture
+from s2dash.clustering.gmm import REGULARISATION, fit_mixture
 from s2dash.clustering.kmeans import fit_centres
 from s2dash.errors import ClusteringError, TooFewDistinctPixelsError
 from s2dash.features import build_features
@@ -70,3 +72,31 @@ def test_a_constant_image_is_refused():
     scene = make_scene(np.full((2, 30, 30), 500, dtype=np.uint16))
     with pytest.raises(TooFewDistinctPixelsError):
         cluster(build_features(scene, indices=[]), method="gmm", k=2)
+
+
+def test_a_cancel_is_heard_at_the_next_half_step(check_heard):
+    sample, _ = two_spreads(3)
+    made = fit_mixture(sample, k=4, seed=0, feature_names=NAMES)
+    check_heard(
+        lambda watch: fit_mixture(sample, k=4, seed=0, feature_names=NAMES, progress=watch),
+        least=20 + 2 * made.iterations,
+    )
+
+
+def test_being_watched_changes_nothing():
+    sample, _ = two_spreads(4)
+    ours = fit_mixture(sample, k=4, seed=0, feature_names=NAMES)
+    start = fit_centres(sample, k=4, seed=0, feature_names=NAMES).centres
+    theirs = GaussianMixture(4, means_init=start, reg_covar=REGULARISATION, max_iter=200, random_state=0)
+    theirs.fit(sample.astype(np.float64))
+    assert ours.iterations == theirs.n_iter_
+    np.testing.assert_array_equal(ours.means, theirs.means_[np.argsort(-theirs.weights_, kind="stable")])
+
+
+def test_many_components_are_labelled_in_smaller_blocks():
+    sample, _ = two_spreads(5)
+    few = fit_mixture(sample, k=4, seed=0, feature_names=NAMES)
+    many = replace(few, weights=np.full(254, 1 / 254))
+    assert few.tile is None
+    assert few.smaller_tiles == ()
+    assert many.smaller_tiles[0] < many.tile <= 256

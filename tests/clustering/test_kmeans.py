@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin
 
 from s2dash.clustering import cluster, predict_map
-from s2dash.clustering.kmeans import count_distinct, fit_centres, nearest
+from s2dash.clustering.kmeans import count_distinct, fit_centres, fit_kmeans, nearest
 from s2dash.errors import Cancelled, ClusteringError, ModelMismatchError, NoValidPixelsError, TooFewDistinctPixelsError
 from s2dash.features import Texture, build_features
 from s2dash.grid import full_window
@@ -193,3 +193,8 @@ def test_a_scene_with_few_distinct_values_among_many_pixels_is_still_fitted():
         feature_names=("B02", "B03"),
     )
     assert fitted.n_clusters == 4
+
+
+def test_a_cancel_is_heard_at_the_next_start_or_step(check_heard):
+    features = build_features(make_patchwork(patches=6, noise=60)[0])
+    check_heard(lambda watch: fit_kmeans(features, k=8, seed=0, sample=2000, progress=watch), least=20)

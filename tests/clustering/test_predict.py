@@ -9,6 +9,7 @@ import pytest
 
 from s2dash.clustering import cluster, predict, predict_map, product_map
 from s2dash.clustering.predict import LEAST_BLOCK, label_scene, plan_blocks
+from s2dash.clustering.saved import SavedModel
 from s2dash.errors import ClusteringError, ModelMismatchError, TooLargeError
 from s2dash.features import Texture, build_features
 from s2dash.scheduler import using_scheduler
@@ -135,3 +136,19 @@ def test_other_features_are_refused(features):
     model = cluster(features, k=3).model
     with pytest.raises(ModelMismatchError):
         predict_map(build_features(features.scene, indices=["NDWI"]), model)
+
+
+@pytest.mark.parametrize("method", ["dbscan", "hdbscan"])
+def test_how_much_of_the_map_is_noise_is_said_where_it_is_made_and_where_it_is_applied(method):
+    scene, _ = make_patchwork(side=60, noise=200)
+    features = build_features(scene, indices=())
+    found = cluster(features, method=method)
+    assert found.model is not None
+    counts = found.counts()
+    share = counts.get(found.noise, 0) / sum(counts.values())
+    said = f"Cluster {found.noise} is the noise: {100 * share:.0f} % of the pixels"
+    again = SavedModel.of(found.model, features).apply(scene)
+    for made in (found, again):
+        assert made.noise == found.model.n_clusters
+        assert any(note.startswith(said) for note in made.notes)
+    assert cluster(features, k=3).noise is None

@@ -104,3 +104,9 @@ def test_windows_are_described_in_order_and_can_be_cancelled():
     watch.cancel()
     with pytest.raises(Cancelled):
         describe_windows(windows, segment, total=5, progress=watch)
+
+
+def test_grouping_can_be_cancelled_at_every_start(check_heard):
+    rng = np.random.default_rng(2)
+    parts = [described(rng.normal(0, 1, (300, 4)), rng.integers(1, 50, 300))]
+    check_heard(lambda watch: fit_groups(parts, k=5, seed=0, progress=watch), least=20)

@@ -15,6 +15,7 @@ from scipy.ndimage import label as connected
 from sklearn.metrics import adjusted_rand_score
 
 from s2dash.clustering import SavedModel, cluster, predict_map
+from s2dash.clustering.predict import label_scene
 from s2dash.clustering.slic import SLICModel, fill_invalid, fit_slic, segment_side, superpixels
 from s2dash.errors import Cancelled, ClusteringError, ModelFileError, ModelMismatchError, TooFewDistinctPixelsError
 from s2dash.features import Texture, build_features
@@ -138,6 +139,18 @@ def test_one_map_whatever_memory_and_threads(features, found, monkeypatch):
     assert np.array_equal(maps[0], found.labels)
 
 
+def test_where_memory_is_short_blocks_come_one_at_a_time_the_map_is_the_same_and_it_is_said(
+    features, found, monkeypatch
+):
+    monkeypatch.setattr("s2dash.clustering.predict.workers", lambda: 2)
+    monkeypatch.setattr("s2dash.clustering.predict.available_bytes", lambda: 250 * 2**20)
+    labels, notes = label_scene(features, found.model)
+    side = found.model.tile
+    assert len(notes) == 1
+    assert f"Memory is short: the scene was labelled in blocks of {side} × {side} pixels, 1 at a time" in notes[0]
+    assert np.array_equal(labels, found.labels)
+
+
 def test_same_seed_same_map(features, found):
     again = cluster(features, method="slic", k=12, seed=0)
     assert np.array_equal(again.labels, found.labels)
@@ -241,3 +254,7 @@ def test_large_segments_take_larger_blocks(found):
         model = replace(found.model, segment_size=size)
         assert model.tile % segment_side(size) == model.halo % segment_side(size) == 0
         assert model.tile >= 4 * segment_side(size)
+
+
+def test_a_cancel_is_heard_in_every_part_of_the_fit(features, check_heard):
+    check_heard(lambda watch: fit_slic(features, k=4, seed=0, sample=1000, progress=watch), least=50)

@@ -65,3 +65,31 @@ def test_it_can_be_cancelled_between_iterations():
     tracker.cancel()
     with pytest.raises(Cancelled):
         search_centres(uneven(2000), k=5, seed=0, progress=tracker)
+
+
+def test_every_start_and_every_move_is_a_chance_to_stop(monkeypatch, check_heard):
+    monkeypatch.setattr(starts, "SUBSAMPLE", 500)
+    monkeypatch.setattr(starts, "SEARCH_PIXELS", 1000)
+    values = uneven(4000)
+    check_heard(lambda watch: search_centres(values, k=9, seed=0, progress=watch), least=2 * starts.RESTARTS + 4 + 2)
+
+
+def test_reports_change_nothing_about_the_starts():
+    values = uneven(2000)
+    weights = np.random.default_rng(0).uniform(0.5, 3, len(values))
+    for weighing in (None, weights):
+        ours = starts._start((values, weighing), k=7, seed=3, starts=4, progress=Tracker())
+        theirs = KMeans(7, n_init=4, random_state=3, max_iter=100, tol=1e-4).fit(values, sample_weight=weighing)
+        assert np.array_equal(ours.cluster_centers_, theirs.cluster_centers_)
+
+
+def test_many_pixels_are_settled_in_fewer_steps_at_a_time(monkeypatch, watcher):
+    values = uneven(2000)
+    begun = values[:12]
+    few, many = watcher(), watcher()
+    at_ease = starts._settle((values, None), begun, few)
+    monkeypatch.setattr(starts, "_DISTANCES", 1)
+    in_haste = starts._settle((values, None), begun, many)
+    assert len(many.shares) > 2 * len(few.shares)
+    assert many.shares == sorted(many.shares)
+    assert in_haste.inertia_ == pytest.approx(at_ease.inertia_, rel=1e-3)

@@ -147,3 +147,8 @@ def test_a_real_scene_gets_a_number_to_work_with(real_data):
 
     sample = build_features(load_scene(real_data / "chile" / "scene.tif")).sample(4_000, seed=0)
     assert 5 <= propose_k(sample, seed=0).proposed <= 20
+
+
+def test_a_cancel_is_heard_within_a_single_k(check_heard):
+    sample = blobs(3, seed=0, pixels=300)
+    check_heard(lambda watch: propose_k(sample, seed=0, ks=(3, 5, 9), progress=watch), least=60)

@@ -12,12 +12,13 @@ from pages.parts.cluster_tools import tools
 from pages.parts.method_form import choose_settings
 from pages.parts.probe import CLICKED, probe_panel
 from pages.parts.split import split
+from s2dash.area_budget import run_time
 from s2dash.dashboard import state
 from s2dash.dashboard.labels import class_name
 from s2dash.dashboard.language import t
 from s2dash.dashboard.maps import MapLayer
 from s2dash.dashboard.products import PRODUCTS
-from s2dash.dashboard.texts import method_and_k, plain
+from s2dash.dashboard.texts import duration, method_and_k, plain
 from s2dash.dashboard.view import ClusterView
 from s2dash.pipeline import RunResult, RunSettings
 from s2dash.sources.request import SceneRequest
@@ -50,6 +51,9 @@ def panel(result: RunResult | None) -> None:
         start(asked, settings, result)
     if not settings.annotators:
         st.caption(t("clusters.somebody"))
+    else:
+        height, width = scene.scene.grid.shape
+        st.caption(t("clusters.takes", time=duration(run_time(height * width, settings))))
 
 
 def names_of(result: RunResult) -> dict[int, str]:

@@ -32,9 +32,11 @@ from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.estimate import Estimate, estimate
 from s2dash.annotation.exhibit import Exhibit, ExhibitPicture
 from s2dash.area import AreaOfInterest
+from s2dash.clustering.effort import expected_effort
 from s2dash.errors import AreaError, TooLargeError
 from s2dash.memory import available_bytes
 from s2dash.parallel import workers
+from s2dash.run_settings import RunSettings
 from s2dash.schemes import load_scheme
 
 _MIB = 1024**2
@@ -137,6 +139,13 @@ def time_needed(pixels: int, *, cores: int | None = None) -> float:
     """How long a run of a scene takes, s, on as many cores as this process may use."""
     threads = cores or workers()
     return _BASE_S + _PIXEL_S * pixels * (1 - _PARALLEL + _PARALLEL / threads)
+
+
+def run_time(pixels: int, settings: RunSettings) -> float:
+    """How long a run with these settings takes, s: that of K-Means, but for the clustering itself."""
+    usual = expected_effort("kmeans", pixels=pixels)
+    chosen = expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options)
+    return time_needed(pixels) - usual.total + chosen.total
 
 
 def naming_cost(

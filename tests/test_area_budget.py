@@ -11,15 +11,26 @@ from s2dash.annotation.catalogue import load_catalogue
 from s2dash.annotation.estimate import estimate
 from s2dash.annotation.exhibits import build_exhibits
 from s2dash.area import AreaOfInterest
-from s2dash.area_budget import area_budget, memory_needed, naming_cost, time_needed
+from s2dash.area_budget import area_budget, memory_needed, naming_cost, run_time, time_needed
 from s2dash.clustering import cluster
+from s2dash.clustering.effort import expected_effort
 from s2dash.errors import AnnotationError, TooLargeError
 from s2dash.features import build_features
+from s2dash.run_settings import RunSettings
 from s2dash.schemes import load_scheme
 from s2dash.sources.load import load_scene
 
 GIB = 1024**3
 MODELS = ("claude", "gpt", "gemini")
+
+
+def test_other_methods_take_as_much_longer_as_they_are_expected_to():
+    usual = run_time(10**6, RunSettings())
+    assert usual == pytest.approx(time_needed(10**6))
+    for method in ("deep", "unet", "slic", "autoencoder"):
+        more = expected_effort(method, pixels=10**6).total - expected_effort("kmeans", pixels=10**6).total
+        assert run_time(10**6, RunSettings(method=method)) == pytest.approx(usual + more)
+        assert more > 0
 
 
 def test_what_was_measured_is_what_is_told():

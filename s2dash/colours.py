@@ -25,6 +25,8 @@ PaletteName = Literal["standard", "safe"]
 """The schemes' own colours, or colours that colour-blind people tell apart."""
 PALETTES: tuple[PaletteName, ...] = get_args(PaletteName)
 
+NOISE_COLOUR = "#8F8F8F"
+"""Of the cluster that density clustering leaves in no dense group."""
 UNDECIDED_COLOUR = "#2B2B2B"
 """Clusters that nobody has named: near black, as no class scheme uses it."""
 AGREE_COLOUR = "#3A9BDC"
@@ -150,14 +152,16 @@ def cluster_colour(cluster: int) -> str:
     return _cluster_colour(cluster, palette())
 
 
-def cluster_colours(n_clusters: int) -> dict[int, str]:
-    """Colours of clusters 1 … `n_clusters` in the palette in force."""
-    return {cluster: cluster_colour(cluster) for cluster in range(1, n_clusters + 1)}
+def cluster_colours(n_clusters: int, *, noise: int | None = None) -> dict[int, str]:
+    """Colours of clusters 1 … `n_clusters` in the palette in force; that of the noise is grey."""
+    colours = {cluster: cluster_colour(cluster) for cluster in range(1, n_clusters + 1)}
+    return colours | ({noise: NOISE_COLOUR} if noise in colours else {})
 
 
-def file_cluster_colours(n_clusters: int) -> dict[int, str]:
-    """Colours of clusters 1 … `n_clusters` as files have them, whoever writes them."""
-    return {cluster: _cluster_colour(cluster, "standard") for cluster in range(1, n_clusters + 1)}
+def file_cluster_colours(n_clusters: int, *, noise: int | None = None) -> dict[int, str]:
+    """Colours of clusters 1 … `n_clusters` as files have them, whoever writes them; that of the noise is grey."""
+    colours = {cluster: _cluster_colour(cluster, "standard") for cluster in range(1, n_clusters + 1)}
+    return colours | ({noise: NOISE_COLOUR} if noise in colours else {})
 
 
 def scheme_colours(scheme: ClassScheme) -> dict[int, str]:

@@ -12,6 +12,7 @@ from s2dash import colours
 from s2dash.clustering.model import MAX_CLUSTERS
 from s2dash.colour_vision import VISIONS, contrast, difference, least_difference, seen
 from s2dash.colours import (
+    NOISE_COLOUR,
     UNDECIDED_COLOUR,
     cluster_colour,
     cluster_colours,
@@ -195,3 +196,10 @@ def mixed(colour: str, ground: str, share: float) -> str:
     """A colour that lets the ground shine through."""
     parts = [share * one + (1 - share) * other for one, other in zip(rgb_of(colour), rgb_of(ground), strict=True)]
     return "#" + "".join(f"{round(part):02X}" for part in parts)
+
+
+@pytest.mark.parametrize("colours", [cluster_colours, file_cluster_colours])
+def test_noise_is_grey_and_the_clusters_keep_their_colours(colours):
+    usual, noisy = colours(9), colours(9, noise=9)
+    assert noisy == usual | {9: NOISE_COLOUR}
+    assert colours(9, noise=10) == usual

@@ -24,7 +24,7 @@ from s2dash.pipeline import RunResult
 
 SHOWN = 5
 FORMATS = {"ha": "%.1f", "%": "%.1f", "Silhouette": "%.2f", "JM": "%.2f", "Broken up": "%.0f %%"}
-WIDTHS = dict(zip(COLUMNS, (58, 126, 62, 48, 76, 66, 50, 64, 76), strict=True))
+WIDTHS = dict(zip(COLUMNS, (54, 150, 58, 46, 74, 62, 48, 60, 74), strict=True))
 """Of the columns, pixels: together as wide as the map."""
 KEEP: dict[str, Any] = {"persist_state": "session"}
 

@@ -135,7 +135,10 @@ def _groups(result: RunResult) -> StoryStep:
     clusters = result.clusters
     caption = t("story.groups_caption")
     picture = codes_picture(
-        clusters.labels, clusters.grid, colours=cluster_colours(clusters.n_clusters), caption=caption
+        clusters.labels,
+        clusters.grid,
+        colours=cluster_colours(clusters.n_clusters, noise=clusters.noise),
+        caption=caption,
     )
     return StoryStep("groups", t("story.groups"), tuple(said), picture)
 

@@ -159,7 +159,7 @@ class ClusterView:
     @property
     def colours(self) -> dict[int, str]:
         """Colours of the clusters in the palette in force."""
-        return cluster_colours(max(self.clusters.n_clusters, 1))
+        return cluster_colours(max(self.clusters.n_clusters, 1), noise=self.clusters.noise)
 
     def base(self) -> list[MapLayer]:
         """The imagery under the map; empty where the scene has gone."""

@@ -262,7 +262,7 @@ def read_run(folder: Path) -> RunResult:
 
 
 def _write_clusters(clusters: ClusterMap, path: Path, *, names: Mapping[int, str], tags: Mapping[str, str]) -> None:
-    palette = file_cluster_colours(max(names, default=1))
+    palette = file_cluster_colours(max(names, default=1), noise=clusters.noise)
     colours = {cluster: palette[cluster] for cluster in names}
     write_class_cog(path, clusters.labels, grid=clusters.grid, names=names, colours=colours, tags=tags)
 

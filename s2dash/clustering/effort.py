@@ -1,6 +1,6 @@
 """How long a clustering method takes, about: for progress one can believe, and to be told before the wait.
 
-How the coefficients were measured (November 2026): `cluster` of simulated scenes of 0.07 to 4.2 million pixels, ten
+How the coefficients were measured (November 2026): `cluster` of simulated scenes of 0.26 to 4.2 million pixels, ten
 bands and three indices, K = 12, the default sample, on two cores of a cloud server without a GPU; the exponents from a
 second K, width or patch each. Other machines are faster or slower, most of all with a GPU, so what is said at first is
 replaced by the pace as soon as there is one.
@@ -13,25 +13,25 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 _FIT = {
-    "kmeans": 0.9,
-    "gmm": 2.8,
-    "dbscan": 3.8,
-    "hdbscan": 1.4,
-    "autoencoder": 3.4,
-    "deep": 16.5,
-    "slic": 1.4,
-    "unet": 16.5,
+    "kmeans": 1.1,
+    "gmm": 2.6,
+    "dbscan": 2.3,
+    "hdbscan": 1.1,
+    "autoencoder": 2.4,
+    "deep": 14.5,
+    "slic": 0.9,
+    "unet": 13.3,
 }
 """Seconds to fit, with the settings as they are by default."""
 _LABEL = {
     "kmeans": 0.1,
-    "gmm": 0.72,
-    "dbscan": 0.9,
-    "hdbscan": 1.6,
-    "autoencoder": 0.33,
-    "deep": 4.0,
-    "slic": 4.4,
-    "unet": 1.45,
+    "gmm": 0.35,
+    "dbscan": 0.4,
+    "hdbscan": 0.65,
+    "autoencoder": 0.28,
+    "deep": 2.4,
+    "slic": 2.5,
+    "unet": 1.2,
 }
 """Seconds to label a million pixels."""
 _SWEEP = 3.3

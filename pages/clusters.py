@@ -14,7 +14,7 @@ from pages.parts.probe import CLICKED, probe_panel
 from pages.parts.split import split
 from s2dash.area_budget import run_time
 from s2dash.dashboard import state
-from s2dash.dashboard.labels import class_name
+from s2dash.dashboard.labels import class_name, noise_marked
 from s2dash.dashboard.language import t
 from s2dash.dashboard.maps import MapLayer
 from s2dash.dashboard.products import PRODUCTS
@@ -62,8 +62,7 @@ def names_of(result: RunResult) -> dict[int, str]:
         cluster: f"{cluster} · {t('clusters.not_named') if entry.code is None else class_name(result, entry.code)}"
         for cluster, entry in result.legend.entries.items()
     }
-    noise = result.clusters.noise
-    return names | ({noise: t("clusters.noise", name=names[noise])} if noise in names else {})
+    return {cluster: noise_marked(result, cluster, name) for cluster, name in names.items()}
 
 
 def cluster_map(result: RunResult, view: ClusterView, names: dict[int, str]) -> Any:

@@ -32,7 +32,6 @@ from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.estimate import Estimate, estimate
 from s2dash.annotation.exhibit import Exhibit, ExhibitPicture
 from s2dash.area import AreaOfInterest
-from s2dash.clustering.effort import expected_effort
 from s2dash.errors import AreaError, TooLargeError
 from s2dash.memory import available_bytes
 from s2dash.parallel import workers
@@ -143,9 +142,7 @@ def time_needed(pixels: int, *, cores: int | None = None) -> float:
 
 def run_time(pixels: int, settings: RunSettings) -> float:
     """How long a run with these settings takes, s: that of K-Means, but for the clustering itself."""
-    usual = expected_effort("kmeans", pixels=pixels)
-    chosen = expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options)
-    return time_needed(pixels) - usual.total + chosen.total
+    return time_needed(pixels) - RunSettings().effort(pixels).total + settings.effort(pixels).total
 
 
 def naming_cost(

@@ -154,13 +154,16 @@ def cluster_colour(cluster: int) -> str:
 
 def cluster_colours(n_clusters: int, *, noise: int | None = None) -> dict[int, str]:
     """Colours of clusters 1 … `n_clusters` in the palette in force; that of the noise is grey."""
-    colours = {cluster: cluster_colour(cluster) for cluster in range(1, n_clusters + 1)}
-    return colours | ({noise: NOISE_COLOUR} if noise in colours else {})
+    return _cluster_colours(n_clusters, palette(), noise)
 
 
 def file_cluster_colours(n_clusters: int, *, noise: int | None = None) -> dict[int, str]:
     """Colours of clusters 1 … `n_clusters` as files have them, whoever writes them; that of the noise is grey."""
-    colours = {cluster: _cluster_colour(cluster, "standard") for cluster in range(1, n_clusters + 1)}
+    return _cluster_colours(n_clusters, "standard", noise)
+
+
+def _cluster_colours(n_clusters: int, name: PaletteName, noise: int | None) -> dict[int, str]:
+    colours = {cluster: _cluster_colour(cluster, name) for cluster in range(1, n_clusters + 1)}
     return colours | ({noise: NOISE_COLOUR} if noise in colours else {})
 
 

@@ -27,7 +27,6 @@ from s2dash.annotation.second_look import RoundReport
 from s2dash.annotation.vote import VotingRule
 from s2dash.cluster_state import ClusterState
 from s2dash.clustering import ClusterMap, SavedModel, cluster, method_entry, product_map
-from s2dash.clustering.effort import expected_effort
 from s2dash.clustering.quality import ClusterQuality, measure_if_it_fits
 from s2dash.comparison import Agreement, agreement
 from s2dash.corrections import corrected
@@ -299,7 +298,7 @@ def _stages(
     height, width = scene.grid.shape
     pixels = height * width
     millions = pixels / 1e6
-    effort = expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options)
+    effort = settings.effort(pixels)
     model = saved.model if saved is not None else method_entry(settings.method).model_class
     return timetable(
         watch,

@@ -71,6 +71,19 @@ class Stage:
         self.whole.report(self.start + (self.stop - self.start) * min(max(share, 0.0), 1.0), text)
 
 
+@dataclass(frozen=True)
+class Named:
+    """Progress of work that is but a step of something else, and goes by its name."""
+
+    whole: Progress
+    text: str
+    """What every report says, whatever the work calls its own steps."""
+
+    def report(self, share: float, text: str) -> None:  # noqa: ARG002
+        """Report to the whole."""
+        self.whole.report(share, self.text)
+
+
 def timetable(whole: Progress, **seconds: float) -> dict[str, Stage]:
     """Stages that follow each other, each with the part of the whole that its work will take.
 

@@ -14,6 +14,7 @@ from s2dash.annotation.catalogue import ModelEntry
 from s2dash.annotation.registry import check_annotator
 from s2dash.annotation.vote import RuleKind, VotingRule
 from s2dash.clustering import K, check_k, method_entry
+from s2dash.clustering.effort import Effort, expected_effort
 from s2dash.features import (
     DEFAULT_INDICES,
     DEFAULT_SAMPLE,
@@ -98,6 +99,10 @@ class RunSettings:
             seed=self.seed,
             progress=progress,
         )
+
+    def effort(self, pixels: int) -> Effort:
+        """How long clustering a scene of so many pixels takes."""
+        return expected_effort(self.method, pixels=pixels, k=self.k, options=self.options)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""

@@ -16,6 +16,7 @@ from s2dash.dashboard.labels import (
     class_name,
     event_lines,
     margin_line,
+    noise_marked,
     unread_terms,
     votes_line,
 )
@@ -63,8 +64,7 @@ def leave_note(run: str, cluster: int) -> None:
 def heading(result: RunResult, entry: LegendEntry) -> None:
     """Number and class, how large it is and who decided."""
     card = result.cards[entry.cluster]
-    name = class_name(result, entry.code)
-    name = t("clusters.noise", name=name) if entry.cluster == result.clusters.noise else name
+    name = noise_marked(result, entry.cluster, class_name(result, entry.code))
     st.markdown(f"##### {entry.cluster} · {plain(name)}")
     facts = {"area": number(card.area_ha, 1), "share": f"{number(100 * card.share, 1)}%"}
     st.caption(t("labels.card_facts", decided=t(f"labels.by_{entry.decided_by}"), **facts))

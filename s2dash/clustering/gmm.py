@@ -11,11 +11,10 @@ import numpy as np
 
 from s2dash.clustering.kmeans import check_distinct, check_k, fit_centres
 from s2dash.clustering.model import PixelModel
-from s2dash.clustering.starts import Named
 from s2dash.errors import ClusteringError
 from s2dash.features import FeatureStack
 from s2dash.grid import BLOCK
-from s2dash.progress import Progress, Silent, Stage
+from s2dash.progress import Named, Progress, Silent, Stage
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
 FIT_PIXELS = 20_000

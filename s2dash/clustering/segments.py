@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from s2dash.clustering.kmeans import check_k, nearest
 from s2dash.clustering.model import MAX_CLUSTERS, FittedModel
-from s2dash.clustering.starts import Named, count_distinct, search_centres
+from s2dash.clustering.starts import count_distinct, search_centres
 from s2dash.errors import TooFewDistinctPixelsError
 from s2dash.parallel import ordered_map
-from s2dash.progress import Progress, Silent, steps
+from s2dash.progress import Named, Progress, Silent, steps
 from s2dash.types import BoolArray, FloatArray, LabelArray, NumberArray
 
 SegmentArray = NDArray[np.int32]

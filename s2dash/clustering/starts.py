@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -32,18 +31,6 @@ _DISTANCES = 4e8
 _USUAL_TRIES = 8
 """Moves that are tried on a usual scene before none helps."""
 _TEXT = "Fitting clusters"
-
-
-@dataclass(frozen=True)
-class Named:
-    """Progress of a search that is but a step of something else, and goes by its name."""
-
-    whole: Progress
-    text: str
-
-    def report(self, share: float, text: str) -> None:  # noqa: ARG002
-        """Report to the whole."""
-        self.whole.report(share, self.text)
 
 
 def search_centres(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from s2dash.clustering.kmeans import check_distinct, check_k, fit_centres
-from s2dash.clustering.starts import Named, count_distinct
+from s2dash.clustering.starts import count_distinct
 from s2dash.errors import ClusteringError
-from s2dash.progress import Progress, Silent, Stage, timetable
+from s2dash.progress import Named, Progress, Silent, Stage, timetable
 from s2dash.types import FloatArray, LabelArray
 
 DEFAULT_KS = (*range(2, 13), 14, 16, 20, 24, 30)

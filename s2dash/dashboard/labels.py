@@ -38,6 +38,11 @@ def class_name(result: RunResult, code: int | None) -> str:
     return name_in(result.legend.scheme, code)
 
 
+def noise_marked(result: RunResult, cluster: int, name: str) -> str:
+    """What a cluster is called, and that it is noise if it is."""
+    return t("clusters.noise", name=name) if cluster == result.clusters.noise else name
+
+
 def name_in(scheme: ClassScheme, code: int | None) -> str:
     """Name of a class of a scheme in the language of the session, or that there is none."""
     return t("common.unknown") if code is None else scheme_class_name(scheme, code)

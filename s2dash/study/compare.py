@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from s2dash.clustering.effort import expected_effort
 from s2dash.confusion import Scores
 from s2dash.errors import ClusteringError, OutputError
 from s2dash.parallel import workers
@@ -127,12 +126,8 @@ def _check(strategies: Sequence[RunSettings], judge_pixels: int) -> RunSettings:
     return first if len(looks) == 1 else replace(first, indices=(), texture=0, season=())
 
 
-def _seconds(settings: RunSettings, pixels: int) -> float:
-    return expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options).total
-
-
 def _run_all(jobs: Sequence[Job], *, pixels: int, progress: Progress) -> list[Outcome]:
-    seconds = {f"{place}": _START_S + _seconds(job.settings, pixels) for place, job in enumerate(jobs)}
+    seconds = {f"{place}": _START_S + job.settings.effort(pixels).total for place, job in enumerate(jobs)}
     stages = timetable(progress, **seconds)
     outcomes: list[Outcome] = []
     lacking: dict[str, Outcome] = {}

@@ -29,7 +29,6 @@ import numpy as np
 from s2dash.annotation.annotate import annotate
 from s2dash.annotation.cards import build_cards
 from s2dash.clustering import ClusterMap, cluster, method_entry
-from s2dash.clustering.effort import expected_effort
 from s2dash.clustering.sam_weights import check_weights_here
 from s2dash.comparison import agreement
 from s2dash.errors import S2DashError, WeightsError
@@ -69,12 +68,11 @@ def run_job(job: Job, *, progress: Progress | None = None, held: dict[str, Any] 
     scene = job.request.load()
     found["baseline_mib"] = round(peak_mib(), 1)
     pixels = int(np.prod(scene.grid.shape))
-    effort = expected_effort(settings.method, pixels=pixels, k=settings.k, options=settings.options)
     stages = timetable(
         watch,
         opening=1.0,
         features=0.1 + pixels / 2e7,
-        clustering=effort.total,
+        clustering=settings.effort(pixels).total,
         silhouette=0.7,
         naming=0.3 + pixels / 1e7 if job.reference is not None else 0.0,
     )

@@ -8,16 +8,15 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback import Loopback, QuietHandler
 from scipy.ndimage import label as connected
 from sklearn.metrics import adjusted_rand_score
 from transformers import SamConfig, SamImageProcessorPil, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig
@@ -586,7 +585,7 @@ def test_a_folder_without_settings_for_pictures_will_do(weights, tmp_path):
 # --- the hub ---------------------------------------------------------------------------------------------------------
 
 
-class Hub:
+class Hub(Loopback):
     """A server on this machine that answers as the hub does, and remembers what it was asked."""
 
     def __init__(self, files: dict[str, bytes], name: str) -> None:
@@ -594,7 +593,7 @@ class Hub:
         self.slow = threading.Event()
         hub = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def answer(self) -> None:
                 hub.asked.append((self.command, self.path))
                 prefix = f"/{name}/resolve/main/"
@@ -617,18 +616,7 @@ class Hub:
 
             do_GET = do_HEAD = answer  # noqa: N815
 
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture

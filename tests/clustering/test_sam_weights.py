@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
+from loopback import Loopback, QuietHandler
 
 from s2dash.clustering.sam_weights import CONFIG, check_weights_here, find_weights, known_weights
 from s2dash.errors import WeightsError
@@ -37,14 +35,14 @@ def listening(monkeypatch) -> Iterator[socket.socket]:
         yield server
 
 
-class Answering:
+class Answering(Loopback):
     """A server that gives one answer to everything."""
 
     def __init__(self, status: int) -> None:
         self.asked: list[str] = []
         served = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def answer(self) -> None:
                 served.asked.append(self.command)
                 self.send_response(status)
@@ -53,17 +51,7 @@ class Answering:
 
             do_GET = do_HEAD = answer  # noqa: N815
 
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 def refusal(name: str = NAME) -> str:
@@ -115,7 +103,7 @@ def test_a_connection_that_breaks_after_the_first_look_is_no_missing_file(listen
 )
 def test_what_answers_otherwise_is_told_apart(monkeypatch, status, said):
     server = Answering(status)
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server.server_port}")
+    monkeypatch.setenv("HF_ENDPOINT", server.address)
     try:
         assert said in refusal()
     finally:
